@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+
+/** One environment variable: the README's table is generated from this list, `NAME_FILE` is read where `file` is true. */
+export interface Variable {
+  name: string;
+  zh: string;
+  en: string;
+  default?: string;
+  /** A secret: `NAME_FILE` may name a file that holds it, so that it need not stand in the environment. */
+  file?: boolean;
+}
+
+export const CONFIG: readonly Variable[] = [
+  {
+    name: 'DATABASE_URL',
+    zh: 'PostgreSQL 地址',
+    en: 'PostgreSQL address; the demo and the tests start an embedded one without it',
+    file: true,
+  },
+  { name: 'REDIS_URL', zh: 'Redis 地址(队列)', en: 'Redis address for the queues; without it the queues are on PostgreSQL', file: true },
+  { name: 'HUB_HOST', zh: '监听地址', en: 'address the API listens on', default: '127.0.0.1' },
+  { name: 'HUB_PORT', zh: '监听端口', en: 'port of the API', default: '4000' },
+  { name: 'HUB_NODE', zh: '节点名', en: 'name of this process in the query log', default: 'hub' },
+  { name: 'HUB_KEYS', zh: '密钥集(JSON)', en: 'key ring as JSON, made by `npm run hub -- keys`', file: true },
+  { name: 'HUB_DATA', zh: '本地数据目录', en: 'folder of the embedded PostgreSQL and of development keys', default: '.hub' },
+  { name: 'HUB_SCHEMA', zh: '模型目录', en: 'folder of catalog, codes, connectors and policies', default: 'schema' },
+  { name: 'OIDC_ISSUER', zh: '令牌签发者', en: 'issuer that tokens must name', default: 'urn:credit-hub:dev' },
+  { name: 'OIDC_AUDIENCE', zh: '令牌受众', en: 'audience that tokens must name', default: 'credit-hub' },
+  {
+    name: 'OIDC_JWKS_URL',
+    zh: '令牌公钥地址',
+    en: 'where the issuer publishes its keys; without it only tokens of the local development key are taken',
+  },
+  { name: 'LOG_LEVEL', zh: '运行日志级别', en: 'level of the process log (never holds personal data)', default: 'info' },
+];
+
+export interface Config {
+  databaseUrl: string | undefined;
+  redisUrl: string | undefined;
+  host: string;
+  port: number;
+  node: string;
+  keys: string | undefined;
+  data: string;
+  schema: string;
+  issuer: string;
+  audience: string;
+  jwksUrl: string | undefined;
+  logLevel: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The value of one variable: itself, or the content of the file that `NAME_FILE` names (trailing white space cut). */
+export function readVariable(name: string, env: Environment): string | undefined {
+  const direct = env[name];
+  if (direct !== undefined && direct !== '') return direct;
+  const path = env[`${name}_FILE`];
+  return path === undefined || path === '' ? undefined : readFileSync(path, 'utf8').trimEnd();
+}
+
+/** Reads and checks the environment at start. Throws an Error that lists every variable at fault, never a value. */
+export function readConfig(env: Environment): Config {
+  const value = (name: string) => readVariable(name, env) ?? CONFIG.find((v) => v.name === name)?.default;
+  const text = (name: string) => value(name) ?? '';
+  const faults: string[] = [];
+  const port = Number(text('HUB_PORT'));
+  if (!Number.isInteger(port) || port < 0 || port > 65535) faults.push('HUB_PORT must be a port number');
+  const url = (name: string, ...protocols: string[]) => {
+    const raw = value(name);
+    if (raw === undefined) return undefined;
+    if (!URL.canParse(raw) || !protocols.includes(new URL(raw).protocol))
+      faults.push(`${name} must be an address that starts with ${protocols.join(' or ')}`);
+    return raw;
+  };
+  const config: Config = {
+    databaseUrl: url('DATABASE_URL', 'postgres:', 'postgresql:'),
+    redisUrl: url('REDIS_URL', 'redis:', 'rediss:'),
+    host: text('HUB_HOST'),
+    port,
+    node: text('HUB_NODE'),
+    keys: value('HUB_KEYS'),
+    data: text('HUB_DATA'),
+    schema: text('HUB_SCHEMA'),
+    issuer: text('OIDC_ISSUER'),
+    audience: text('OIDC_AUDIENCE'),
+    jwksUrl: url('OIDC_JWKS_URL', 'https:', 'http:'),
+    logLevel: text('LOG_LEVEL'),
+  };
+  if (faults.length > 0) throw new Error(`configuration: ${faults.join('; ')}`);
+  return config;
+}

@@ -1,0 +1,74 @@
+/**
+ * The five errors of the hub (design §5). The class says what happens next, so no caller has to inspect a status or a message.
+ * Messages for officers are Chinese (`message`), the code is English and stable.
+ */
+
+/** One fault of `schema/`: where it is and why it is one. */
+export interface ModelFault {
+  file: string;
+  /** JSON pointer inside the file; empty for the whole file. */
+  path: string;
+  reason: string;
+}
+
+/** `schema/` contradicts itself: the process does not start. Lists every fault at once. */
+export class BadModel extends Error {
+  readonly faults: readonly ModelFault[];
+  constructor(faults: readonly ModelFault[]) {
+    super(
+      `schema/ has ${faults.length} fault(s):\n${faults.map((f) => `  ${f.file}${f.path ? `#${f.path}` : ''}: ${f.reason}`).join('\n')}`,
+    );
+    this.name = 'BadModel';
+    this.faults = faults;
+  }
+}
+
+/** The other side did not answer properly now but may later: BullMQ retries with backoff, the cursor stays. */
+export class RetryLater extends Error {
+  /** Wait at least this long, when the other side said so (Retry-After). */
+  readonly afterMs: number | undefined;
+  constructor(message: string, options?: { cause?: unknown; afterMs?: number }) {
+    super(message, { cause: options?.cause });
+    this.name = 'RetryLater';
+    this.afterMs = options?.afterMs;
+  }
+}
+
+/** One raw record cannot be taken: an issue is stored and the page goes on. */
+export class RejectRecord extends Error {
+  /** The rule that refused it, e.g. `required`, `unknown-code`, `bad-date`. */
+  readonly rule: string;
+  /** The source key (column) at fault; empty for the record as a whole. */
+  readonly where: string;
+  constructor(rule: string, where: string, message: string) {
+    super(message);
+    this.name = 'RejectRecord';
+    this.rule = rule;
+    this.where = where;
+  }
+}
+
+/** The stream stops and an operator is told; other streams go on. Never retried by itself. */
+export class StopStream extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'StopStream';
+  }
+}
+
+/** A caller asked for what may not be given, or asked wrongly: a GraphQL error, logged like any query. */
+export class Refused extends Error {
+  /** Stable English code, e.g. `PURPOSE_REQUIRED`. */
+  readonly code: string;
+  /** HTTP status for refusals that concern the whole request. */
+  readonly status: number;
+  /** Coordinate, rule, article, what would lift it: never data. */
+  readonly details: Readonly<Record<string, unknown>>;
+  constructor(code: string, message: string, options?: { status?: number; details?: Record<string, unknown> }) {
+    super(message);
+    this.name = 'Refused';
+    this.code = code;
+    this.status = options?.status ?? 200;
+    this.details = options?.details ?? {};
+  }
+}

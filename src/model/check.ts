@@ -1,0 +1,161 @@
+import type { ModelFault } from '../errors.ts';
+import type { Category, CodeSet, Connector, Field, Model, PolicyRule, Publication, PullStream, Stream, Value } from './types.ts';
+
+/** Cross-checks between files that no JSON Schema can hold. `fileOf` names the file a part came from. */
+export function crossCheck(model: Model, fileOf: (part: string) => string): ModelFault[] {
+  const faults: ModelFault[] = [];
+  const say = (part: string, path: string, reason: string) => faults.push({ file: fileOf(part), path, reason });
+  for (let no = 1; no <= 12; no++)
+    if (!model.categories.has(no)) faults.push({ file: 'catalog', path: '', reason: `category ${no} of HN-14 is missing` });
+  for (const category of model.categories.values()) checkCategory(model, category, say);
+  for (const subject of model.subjects.values()) {
+    checkFields(model, 'subjects', `/subjects/${subject.kind}/fields`, subject.fields, say);
+    for (const [scheme, field] of subject.identifiers) {
+      if (!subject.fields.has(field)) say('subjects', `/subjects/${subject.kind}/identifiers/${scheme}`, `${field} is no field`);
+    }
+  }
+  for (const connector of model.connectors.values()) checkConnector(model, connector, say);
+  for (const rule of model.rules) checkRule(model, rule, say);
+  const ids = model.rules.map((r) => r.id);
+  for (const id of new Set(ids.filter((one, i) => ids.indexOf(one) !== i)))
+    say(`policy:${id.split('/')[0]}`, '/rules', `rule id ${id} is used twice`);
+  return faults;
+}
+
+type Say = (part: string, path: string, reason: string) => void;
+
+function checkFields(model: Model, part: string, path: string, fields: Map<string, Field>, say: Say): void {
+  for (const field of fields.values()) {
+    const at = `${path}/${field.name}`;
+    if (field.type === 'code') {
+      if (field.codes === undefined) say(part, at, 'type code needs codes');
+      else if (!model.codes.has(field.codes)) say(part, at, `code set ${field.codes} does not exist`);
+    } else if (field.codes !== undefined) say(part, at, 'codes stands only with type code');
+    if (field.mask !== undefined && field.type !== 'text') say(part, at, 'only text can be masked');
+    if (field.filter && field.sensitivity === 'identity') say(part, at, 'a sealed field cannot be filtered');
+    if (field.sensitivity === 'identity' && field.type !== 'text') say(part, at, 'only text can be sealed');
+  }
+}
+
+function checkCategory(model: Model, category: Category, say: Say): void {
+  const part = `category:${category.no}`;
+  checkFields(model, part, '/fields', category.fields, say);
+  for (const kind of category.kinds.values()) {
+    for (const name of [...kind.fact, ...kind.required]) {
+      if (!category.fields.has(name)) say(part, `/kinds/${kind.id}`, `${name} is no field of the category`);
+    }
+    for (const name of kind.fact) {
+      if (category.fields.get(name)?.sensitivity === 'identity')
+        say(part, `/kinds/${kind.id}/fact`, `${name} is sealed and cannot tell facts apart`);
+    }
+  }
+  for (const other of model.categories.values()) {
+    if (other.no < category.no && (other.type === category.type || other.id === category.id))
+      say(part, '', `id or type is also that of category ${other.no}`);
+  }
+}
+
+function checkConnector(model: Model, connector: Connector, say: Say): void {
+  const part = `connector:${connector.id}`;
+  if (!has(model.codes, 'departments', connector.department))
+    say(part, '/department', `${connector.department} is not in codes/departments`);
+  if (!has(model.codes, 'collection-routes', connector.route)) say(part, '/route', `${connector.route} is not in codes/collection-routes`);
+  for (const stream of connector.streams.values()) {
+    const path = `/streams/${stream.id}`;
+    for (const before of stream.after) {
+      if (!connector.streams.has(before)) say(part, `${path}/after`, `stream ${before} does not exist`);
+      if (before === stream.id) say(part, `${path}/after`, 'a stream cannot wait for itself');
+    }
+    if (stream.direction === 'pull') checkMapping(model, stream, part, path, say);
+    else checkPublication(model, stream.publish, part, path, say);
+    const known = variablesOf(stream);
+    for (const name of new Set(placeholders(stream.via))) {
+      if (!connector.settings.has(name) && !known.includes(name))
+        say(part, `${path}/${stream.direction}`, `{${name}} is neither a setting nor a page variable`);
+    }
+  }
+}
+
+/** What a transport fills in itself, beside the settings: the page, its window and the subject identifier it asks for. */
+const PAGE_VARIABLES = ['page', 'size', 'since', 'until', 'code'];
+
+function variablesOf(stream: Stream): string[] {
+  const own = stream.via.kind === 'national-insurance' ? Object.keys(stream.via.each?.with ?? {}) : [];
+  return [...PAGE_VARIABLES, ...own];
+}
+
+function placeholders(value: unknown): string[] {
+  if (typeof value === 'string') return [...value.matchAll(/\{([A-Za-z]\w*)\}/g)].map((match) => match[1] ?? '');
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(placeholders) : [];
+}
+
+function checkMapping(model: Model, stream: PullStream, part: string, path: string, say: Say): void {
+  const { mapping } = stream;
+  const at = `${path}/mapping`;
+  const category = model.categories.get(mapping.category);
+  const kind = category?.kinds.get(mapping.kind);
+  if (category === undefined) return say(part, `${at}/category`, `category ${mapping.category} is not in the catalog`);
+  if (kind === undefined) return say(part, `${at}/kind`, `${mapping.kind} is no kind of category ${mapping.category}`);
+  for (const [name, value] of mapping.fields) {
+    const field = category.fields.get(name);
+    if (field === undefined) say(part, `${at}/fields/${name}`, `no field of ${category.type}`);
+    else checkValue(model, field, value, part, `${at}/fields/${name}`, say);
+  }
+  for (const name of kind.required)
+    if (!mapping.fields.has(name)) say(part, `${at}/fields`, `${name} is required by kind ${kind.id} and not mapped`);
+  for (const name of kind.fact)
+    if (!mapping.fields.has(name)) say(part, `${at}/fields`, `${name} is part of the fact key of ${kind.id} and not mapped`);
+  for (const role of mapping.subject.roles)
+    if (!has(model.codes, 'subject-roles', role)) say(part, `${at}/subject/roles`, `${role} is not in codes/subject-roles`);
+  const kinds = 'fixed' in mapping.subject.kind ? [mapping.subject.kind.fixed] : [...mapping.subject.kind.lookup.values()];
+  for (const identifier of mapping.subject.identifiers) {
+    const known = identifier.scheme === 'statutory' || kinds.some((k) => model.subjects.get(k)?.identifiers.has(identifier.scheme));
+    if (!known) say(part, `${at}/subject/identifiers`, `scheme ${identifier.scheme} is not in catalog/subjects.yml`);
+  }
+}
+
+function checkValue(model: Model, field: Field, value: Value, part: string, path: string, say: Say): void {
+  if (value.from.length === 0 && value.literal === undefined) say(part, path, 'needs from or literal');
+  if (field.type === 'money' && value.money === undefined && value.literal === undefined) say(part, path, 'money needs its unit');
+  if (field.type !== 'money' && value.money !== undefined) say(part, path, 'a unit of money stands only with type money');
+  if (value.date !== undefined && field.type !== 'date' && field.type !== 'instant')
+    say(part, path, 'a date format stands only with type date or instant');
+  if (field.codes === undefined) return;
+  const targets = value.lookup ? [...value.lookup.values()] : value.literal === undefined ? [] : [String(value.literal)];
+  for (const target of targets) if (!has(model.codes, field.codes, target)) say(part, path, `${target} is not in codes/${field.codes}`);
+}
+
+function checkPublication(model: Model, publish: Publication, part: string, path: string, say: Say): void {
+  const at = `${path}/publish`;
+  const category = model.categories.get(publish.category);
+  if (category === undefined) return say(part, `${at}/category`, `category ${publish.category} is not in the catalog`);
+  for (const kind of publish.kinds) if (!category.kinds.has(kind)) say(part, `${at}/kinds`, `${kind} is no kind of ${category.id}`);
+  if (!has(model.codes, 'departments', publish.receiver)) say(part, `${at}/receiver`, `${publish.receiver} is not in codes/departments`);
+  if (!has(model.codes, 'purposes', publish.purpose)) say(part, `${at}/purpose`, `${publish.purpose} is not in codes/purposes`);
+  for (const [key, source] of publish.body) {
+    if ('literal' in source) continue;
+    const [head, tail] = source.of.split('.');
+    const known =
+      tail === undefined
+        ? category.fields.has(source.of)
+        : head === 'record'
+          ? ['id', 'version', 'kind', 'deleted'].includes(tail)
+          : head === 'subject' && [...model.subjects.values()].some((s) => s.fields.has(tail));
+    if (!known) say(part, `${at}/body/${key}`, `${source.of} is nothing that can be pushed`);
+  }
+}
+
+function checkRule(model: Model, rule: PolicyRule, say: Say): void {
+  const part = `policy:${rule.policy}`;
+  for (const purpose of rule.purposes)
+    if (!has(model.codes, 'purposes', purpose)) say(part, '/rules', `${rule.id}: purpose ${purpose} is not in codes/purposes`);
+  for (const department of rule.departments) {
+    if (!has(model.codes, 'departments', department)) say(part, '/departments', `${department} is not in codes/departments`);
+  }
+  const kinds = new Set(rule.categories.flatMap((no) => [...(model.categories.get(no)?.kinds.keys() ?? [])]));
+  for (const kind of rule.kinds) if (!kinds.has(kind)) say(part, '/rules', `${rule.id}: ${kind} is no kind of its categories`);
+}
+
+function has(sets: Map<string, CodeSet>, set: string, code: string): boolean {
+  return sets.get(set)?.values.has(code) ?? false;
+}

@@ -1,0 +1,214 @@
+import type {
+  Connector,
+  FieldValue,
+  HttpVia,
+  Json,
+  LoginAuth,
+  Mapping,
+  Publication,
+  PushVia,
+  Setting,
+  Stream,
+  SubjectKind,
+  SubjectMapping,
+  Value,
+  Via,
+} from './types.ts';
+
+interface ValueYaml {
+  from?: string | string[];
+  literal?: FieldValue;
+  lookup?: Record<string, string>;
+  date?: string;
+  none?: string[];
+  money?: Value['money'];
+  first?: number;
+  required?: boolean;
+}
+type ValueShort = string | ValueYaml;
+interface MappingYaml {
+  category: number;
+  kind: string;
+  subject: {
+    kind: SubjectKind | { from: string; lookup: Record<string, SubjectKind> };
+    name?: ValueShort;
+    region?: ValueShort;
+    roles?: string[];
+    identifiers: ({ scheme: string; optional?: boolean } & ValueYaml)[];
+  };
+  key: string[];
+  version?: ValueShort;
+  deleted?: { from: string; values: string[] };
+  region?: ValueShort;
+  occurredOn?: ValueShort;
+  validFrom?: ValueShort;
+  validTo?: ValueShort;
+  fields: Record<string, ValueShort>;
+  ignore?: string[];
+}
+type BodyYaml = string | { of: string; lookup?: Record<string, string> } | { literal: FieldValue };
+interface StreamYaml {
+  zh: string;
+  en: string;
+  article: string;
+  schedule?: string;
+  after?: string[];
+  pull?: { via: string } & Record<string, unknown>;
+  mapping?: MappingYaml;
+  push?: { via: string } & Record<string, unknown>;
+  publish?: { category: number; kinds?: string[]; receiver: string; purpose: string; body: Record<string, BodyYaml> };
+}
+export interface ConnectorYaml {
+  connector: string;
+  zh: string;
+  en: string;
+  department: string;
+  article: string;
+  route: string;
+  officer: { id: string; name: string };
+  settings?: Record<string, { env: string; default?: string; secret?: boolean }>;
+  streams: Record<string, StreamYaml>;
+}
+
+/** A connector file as the rest of the hub sees it: every default decided here and nowhere else. */
+export function toConnector(yaml: ConnectorYaml): Connector {
+  const settings = new Map<string, Setting>(
+    Object.entries(yaml.settings ?? {}).map(([name, s]) => [name, { env: s.env, default: s.default, secret: s.secret ?? false }]),
+  );
+  const streams = new Map(Object.entries(yaml.streams).map(([id, s]) => [id, toStream(yaml.connector, id, s)]));
+  return {
+    id: yaml.connector,
+    zh: yaml.zh,
+    en: yaml.en,
+    department: yaml.department,
+    article: yaml.article,
+    route: yaml.route,
+    officer: yaml.officer,
+    settings,
+    streams,
+  };
+}
+
+function toStream(connector: string, id: string, s: StreamYaml): Stream {
+  const base = { connector, id, zh: s.zh, en: s.en, article: s.article, schedule: s.schedule, after: s.after ?? [] };
+  if (s.push !== undefined && s.publish !== undefined) {
+    return { ...base, direction: 'push', via: toPushVia(s.push), publish: toPublication(s.publish) };
+  }
+  if (s.pull === undefined || s.mapping === undefined) throw new Error(`${connector}/${id}: neither pull nor push`);
+  return { ...base, direction: 'pull', via: toVia(s.pull), mapping: toMapping(s.mapping) };
+}
+
+function toVia(pull: { via: string } & Record<string, unknown>): Via {
+  const { via, ...rest } = pull;
+  switch (via) {
+    case 'http': {
+      const http = rest as unknown as Partial<HttpVia> & Pick<HttpVia, 'base' | 'path' | 'items'>;
+      return {
+        kind: 'http',
+        base: http.base,
+        method: http.method ?? 'GET',
+        path: http.path,
+        headers: http.headers ?? {},
+        query: http.query ?? {},
+        body: http.body,
+        ok: http.ok,
+        error: http.error,
+        items: http.items,
+        total: http.total,
+        auth: toLogin(http.auth),
+        paging: http.paging,
+      };
+    }
+    case 'national-insurance': {
+      const each = rest['each'] as { scheme: string; with?: Record<string, string[]>; size?: number } | undefined;
+      return {
+        kind: 'national-insurance',
+        infno: rest['infno'] as string,
+        input: rest['input'] as Json,
+        node: rest['node'] as string,
+        each: each && { scheme: each.scheme, with: each.with ?? {}, size: each.size ?? 20 },
+        onBehalf: (rest['onBehalf'] as boolean | undefined) ?? false,
+      };
+    }
+    case 'database':
+      return {
+        kind: 'database',
+        url: rest['url'] as string,
+        table: rest['table'] as string,
+        size: (rest['size'] as number | undefined) ?? 500,
+        watermark: rest['watermark'] as { time: string; id: string; overlapMinutes: number } | undefined,
+        exchange: rest['exchange'] as { flag: string; pending: string; done: string; order: string } | undefined,
+      };
+    default:
+      return { kind: 'file', format: 'csv' };
+  }
+}
+
+function toLogin(auth: LoginAuth | undefined): LoginAuth | undefined {
+  return auth && { ...auth, prefix: auth.prefix ?? '', expired: auth.expired ?? [] };
+}
+
+function toPushVia(push: { via: string } & Record<string, unknown>): PushVia {
+  const { via, ...rest } = push;
+  if (via === 'http') {
+    const http = { headers: {}, ...rest } as unknown as Extract<PushVia, { kind: 'http' }>;
+    return { ...http, kind: 'http', auth: toLogin(http.auth) };
+  }
+  return { ...(rest as unknown as Extract<PushVia, { kind: 'database' }>), kind: 'database' };
+}
+
+const mapOf = <T>(record: Record<string, T> | undefined): Map<string, T> | undefined => record && new Map(Object.entries(record));
+
+function toValue(value: ValueShort): Value {
+  const v: ValueYaml = typeof value === 'string' ? { from: value } : value;
+  return {
+    from: v.from === undefined ? [] : typeof v.from === 'string' ? [v.from] : v.from,
+    literal: v.literal,
+    lookup: mapOf(v.lookup),
+    date: v.date,
+    none: v.none ?? [],
+    money: v.money,
+    first: v.first,
+    required: v.required ?? false,
+  };
+}
+
+function toMapping(yaml: MappingYaml): Mapping {
+  const optional = (v: ValueShort | undefined) => (v === undefined ? undefined : toValue(v));
+  const { kind } = yaml.subject;
+  const subject: SubjectMapping = {
+    kind: typeof kind === 'string' ? { fixed: kind } : { from: kind.from, lookup: new Map(Object.entries(kind.lookup)) },
+    name: optional(yaml.subject.name),
+    region: optional(yaml.subject.region),
+    roles: yaml.subject.roles ?? [],
+    identifiers: yaml.subject.identifiers.map(({ scheme, optional: isOptional, ...v }) => ({
+      scheme,
+      value: toValue(v),
+      optional: isOptional ?? false,
+    })),
+  };
+  return {
+    category: yaml.category,
+    kind: yaml.kind,
+    subject,
+    key: yaml.key,
+    version: optional(yaml.version),
+    deleted: yaml.deleted,
+    region: optional(yaml.region),
+    occurredOn: optional(yaml.occurredOn),
+    validFrom: optional(yaml.validFrom),
+    validTo: optional(yaml.validTo),
+    fields: new Map(Object.entries(yaml.fields).map(([name, v]) => [name, toValue(v)])),
+    ignore: new Set(yaml.ignore ?? []),
+  };
+}
+
+function toPublication(yaml: NonNullable<StreamYaml['publish']>): Publication {
+  const body: Publication['body'] = new Map(
+    Object.entries(yaml.body).map(([key, b]) => {
+      if (typeof b === 'string') return [key, { of: b, lookup: undefined }];
+      return [key, 'literal' in b ? { literal: b.literal } : { of: b.of, lookup: mapOf(b.lookup) }];
+    }),
+  );
+  return { category: yaml.category, kinds: yaml.kinds ?? [], receiver: yaml.receiver, purpose: yaml.purpose, body };
+}

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { LineCounter, parseDocument } from 'yaml';
+import type { ModelFault } from '../errors.ts';
+
+/** One YAML file of `schema/`, parsed and valid by its JSON Schema. */
+export interface SchemaFile {
+  /** Path below the schema folder, with forward slashes. */
+  file: string;
+  folder: 'catalog' | 'codes' | 'connectors' | 'policies';
+  content: unknown;
+}
+
+const FOLDERS = ['catalog', 'codes', 'connectors', 'policies'] as const;
+
+/** Reads and validates every YAML file below `root`; faults are collected, nothing is thrown for a bad file. `digest` covers all bytes read. */
+export function readSchemaFiles(root: string, faults: ModelFault[]): { files: SchemaFile[]; digest: string } {
+  const ajv = new Ajv({ allErrors: true, strict: false });
+  const validators = new Map<string, ValidateFunction>();
+  for (const name of ['catalog', 'subjects', 'codes', 'connector', 'policy']) {
+    validators.set(name, ajv.compile(JSON.parse(readFileSync(join(root, 'meta', `${name}.schema.json`), 'utf8')) as object));
+  }
+  const hash = createHash('sha256');
+  const files: SchemaFile[] = [];
+  for (const folder of FOLDERS) {
+    const path = join(root, folder);
+    if (!existsSync(path)) {
+      faults.push({ file: folder, path: '', reason: 'folder is missing' });
+      continue;
+    }
+    for (const name of readdirSync(path).sort()) {
+      if (!name.endsWith('.yml')) continue;
+      const file = `${folder}/${name}`;
+      const text = readFileSync(join(path, name), 'utf8');
+      hash.update(`${file}\0${text}\0`);
+      const content = parseYaml(file, text, faults);
+      if (content === undefined) continue;
+      const validate = validators.get(schemaOf(folder, name));
+      if (validate !== undefined && !validate(content)) {
+        for (const error of worthSaying(validate.errors ?? [])) faults.push({ file, path: error.instancePath, reason: reasonOf(error) });
+        continue;
+      }
+      files.push({ file, folder, content });
+    }
+  }
+  return { files, digest: hash.digest('hex').slice(0, 12) };
+}
+
+function schemaOf(folder: (typeof FOLDERS)[number], name: string): string {
+  if (folder === 'catalog') return name === 'subjects.yml' ? 'subjects' : 'catalog';
+  if (folder === 'connectors') return 'connector';
+  return folder === 'policies' ? 'policy' : 'codes';
+}
+
+function parseYaml(file: string, text: string, faults: ModelFault[]): unknown {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  for (const error of document.errors) {
+    faults.push({ file, path: '', reason: `line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}` });
+  }
+  return document.errors.length > 0 ? undefined : (document.toJS() as unknown);
+}
+
+/** ajv names every branch of a failed oneOf; where a deeper error exists the summary of its parent says nothing new. */
+function worthSaying(errors: ErrorObject[]): ErrorObject[] {
+  const deepest = errors.filter((e) => !['oneOf', 'anyOf', 'not', 'const', 'if'].includes(e.keyword));
+  return deepest.length > 0 ? deepest : errors;
+}
+
+function reasonOf(error: ErrorObject): string {
+  const params = error.params as Record<string, unknown>;
+  if (error.keyword === 'additionalProperties') return `unknown key ${String(params['additionalProperty'])}`;
+  if (error.keyword === 'enum') return `must be one of ${(params['allowedValues'] as unknown[]).join(', ')}`;
+  return error.message ?? error.keyword;
+}

@@ -1,0 +1,67 @@
+import { BadModel, type ModelFault } from '../errors.ts';
+import { type CategoryYaml, type CodesYaml, type SubjectsYaml, toCategory, toCodeSet, toSubjects } from './catalog.ts';
+import { crossCheck } from './check.ts';
+import { type ConnectorYaml, toConnector } from './connectors.ts';
+import { readSchemaFiles } from './files.ts';
+import { type PolicyYaml, toRules } from './policies.ts';
+import type { Model, PullStream, PushStream, Stream, SubjectKind, SubjectType } from './types.ts';
+
+/**
+ * Loads all of `schema/` below `root`, checks every file by its JSON Schema and all of them against each other.
+ * Throws `BadModel` with every fault found; a process must not start without a model.
+ */
+export function loadModel(root: string): Model {
+  const faults: ModelFault[] = [];
+  const { files, digest } = readSchemaFiles(root, faults);
+  const origin = new Map<string, string>();
+  const model: Model = { version: digest, categories: new Map(), subjects: new Map(), codes: new Map(), connectors: new Map(), rules: [] };
+  const claim = (part: string, file: string) => {
+    const earlier = origin.get(part);
+    if (earlier === undefined) origin.set(part, file);
+    else faults.push({ file, path: '', reason: `${part} is already defined in ${earlier}` });
+    return earlier === undefined;
+  };
+  for (const { file, folder, content } of files) {
+    if (file === 'catalog/subjects.yml') {
+      origin.set('subjects', file);
+      model.subjects = toSubjects(content as SubjectsYaml) satisfies Map<SubjectKind, SubjectType>;
+    } else if (folder === 'catalog') {
+      const category = toCategory(content as CategoryYaml);
+      if (claim(`category:${category.no}`, file)) model.categories.set(category.no, category);
+    } else if (folder === 'codes') {
+      const codes = toCodeSet(content as CodesYaml);
+      if (claim(`codes:${codes.id}`, file)) model.codes.set(codes.id, codes);
+    } else if (folder === 'connectors') {
+      const connector = toConnector(content as ConnectorYaml);
+      if (claim(`connector:${connector.id}`, file)) model.connectors.set(connector.id, connector);
+    }
+  }
+  if (model.subjects.size === 0) faults.push({ file: 'catalog/subjects.yml', path: '', reason: 'is missing or invalid' });
+  model.categories = new Map([...model.categories].sort(([a], [b]) => a - b));
+  for (const { file, folder, content } of files) {
+    if (folder !== 'policies') continue;
+    const yaml = content as PolicyYaml;
+    if (claim(`policy:${yaml.policy}`, file)) model.rules.push(...toRules(file, yaml, model.categories, model.subjects, faults));
+  }
+  faults.push(...crossCheck(model, (part) => origin.get(part) ?? part));
+  if (faults.length > 0) throw new BadModel(faults);
+  return model;
+}
+
+/** `connector/stream` → the stream; undefined when there is none. */
+export function findStream(model: Model, name: string): Stream | undefined {
+  const [connector = '', stream = ''] = name.split('/');
+  return model.connectors.get(connector)?.streams.get(stream);
+}
+
+export function pullStreams(model: Model): PullStream[] {
+  return allStreams(model).filter((s) => s.direction === 'pull');
+}
+
+export function pushStreams(model: Model): PushStream[] {
+  return allStreams(model).filter((s) => s.direction === 'push');
+}
+
+export function allStreams(model: Model): Stream[] {
+  return [...model.connectors.values()].flatMap((c) => [...c.streams.values()]);
+}

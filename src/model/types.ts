@@ -1,0 +1,304 @@
+/**
+ * The shapes of `schema/` after loading. One file of YAML is one value here; nothing in it is optional that the loader can decide.
+ * `schema/meta/*.json` says the same to editors and to the start-up check.
+ */
+
+/** How much harm a leak of the field does (HN-5). `identity` values are sealed at rest and found only through the blind index. */
+export type Sensitivity = 'open' | 'internal' | 'commercial' | 'personal' | 'identity';
+export const SENSITIVITIES: readonly Sensitivity[] = ['open', 'internal', 'commercial', 'personal', 'identity'];
+
+/** `date` is YYYY-MM-DD, `instant` ISO 8601 UTC, `money` integer fen, `decimal` a decimal text as stated by the source. */
+export type FieldType = 'text' | 'code' | 'date' | 'instant' | 'money' | 'integer' | 'decimal' | 'boolean';
+/** What a masked value looks like: 张*三, 4301**********1234, the last four characters, or nothing but stars. */
+export type Mask = 'name' | 'id-number' | 'tail' | 'hidden';
+export type FieldValue = string | number | boolean | null;
+export type SubjectKind = 'organisation' | 'person';
+
+export interface Label {
+  zh: string;
+  en: string;
+}
+
+export interface Field extends Label {
+  name: string;
+  type: FieldType;
+  /** Name of a code set; only for `code`. */
+  codes: string | undefined;
+  sensitivity: Sensitivity;
+  /** Only text can be masked; undefined: a policy that masks this field's class denies it. */
+  mask: Mask | undefined;
+  /** Longest value in characters. */
+  max: number;
+  article: string;
+  /** May stand in `where`. */
+  filter: boolean;
+}
+
+export interface Kind extends Label {
+  id: string;
+  article: string;
+  /** Fields that, with the subject, tell that two records are one fact. */
+  fact: string[];
+  required: string[];
+  /** HN-4: open to the public, or to agencies only. */
+  publicity: 'public' | 'non-public';
+}
+
+export interface Category extends Label {
+  no: number;
+  id: string;
+  /** GraphQL type of its records. */
+  type: string;
+  article: string;
+  kinds: Map<string, Kind>;
+  fields: Map<string, Field>;
+}
+
+export interface SubjectType extends Label {
+  kind: SubjectKind;
+  /** GraphQL type: Organisation or Person. */
+  type: string;
+  fields: Map<string, Field>;
+  /** Identifier scheme → the field that shows it (`uscc` → creditCode). */
+  identifiers: Map<string, string>;
+}
+
+export interface CodeValue extends Label {
+  code: string;
+  /** Extra keys of the file: parent, article, category, … */
+  extra: Readonly<Record<string, unknown>>;
+}
+export interface CodeSet extends Label {
+  id: string;
+  source: string;
+  values: Map<string, CodeValue>;
+}
+
+/** A deployment value of a connector: read from the environment, never written in YAML when secret. */
+export interface Setting {
+  env: string;
+  default: string | undefined;
+  secret: boolean;
+}
+
+export interface Connector extends Label {
+  id: string;
+  /** Department that provides the records (a value of codes/departments). */
+  department: string;
+  article: string;
+  /** Collection route of HN-16 (a value of codes/collection-routes). */
+  route: string;
+  /** Who answers for the scheduled jobs in the query log (ZM-3.2.3). */
+  officer: { id: string; name: string };
+  settings: Map<string, Setting>;
+  streams: Map<string, Stream>;
+}
+
+export type Stream = PullStream | PushStream;
+interface StreamBase extends Label {
+  connector: string;
+  id: string;
+  article: string;
+  /** Cron, Asia/Shanghai; undefined: only on demand. */
+  schedule: string | undefined;
+  /** Streams of the same connector that must have been read first in a full sync. */
+  after: string[];
+}
+export interface PullStream extends StreamBase {
+  direction: 'pull';
+  via: Via;
+  mapping: Mapping;
+}
+export interface PushStream extends StreamBase {
+  direction: 'push';
+  via: PushVia;
+  publish: Publication;
+}
+
+/* ---- transports, as data ---- */
+
+export type Via = HttpVia | NationalInsuranceVia | DatabaseVia | FileVia;
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+/** GET/POST JSON. Texts in `path`, `query`, `body` and `headers` may hold `{name}` of a setting or of a page variable. */
+export interface HttpVia {
+  kind: 'http';
+  base: string;
+  method: 'GET' | 'POST';
+  path: string;
+  headers: Record<string, string>;
+  query: Record<string, string>;
+  body: Json | undefined;
+  /** Success is `value at ok.at` equal to ok.equals; else the text at `error` says why. Dots separate keys. */
+  ok: { at: string; equals: string } | undefined;
+  error: string | undefined;
+  items: string;
+  total: string | undefined;
+  auth: LoginAuth | undefined;
+  paging: PageNumber | undefined;
+}
+/** Log in once, send the token with every call, log in again when it is refused (401 or `expired`) – once per call. */
+export interface LoginAuth {
+  kind: 'login';
+  path: string;
+  body: Json;
+  token: string;
+  header: string;
+  prefix: string;
+  expired: string[];
+}
+/**
+ * Pages 1, 2, 3 … of a window (since, until]; `until` is fixed when a run starts, `since` is the window of the run before less `overlapMinutes`.
+ * Page variables: {page}, {size}, {since}, {until} (local time `yyyy-MM-dd HH:mm:ss`, Asia/Shanghai; the first `since` is 1970-01-01 00:00:00).
+ */
+export interface PageNumber {
+  kind: 'page-number';
+  size: number;
+  overlapMinutes: number;
+}
+/** The HTTP interface of the national platform: envelope, TIF signature and sign-in are in code, the transaction is data. */
+export interface NationalInsuranceVia {
+  kind: 'national-insurance';
+  infno: string;
+  input: Json;
+  /** Node of `output` that holds the records. */
+  node: string;
+  /** One call per known subject identifier of this scheme ({code}), times each combination of `with`. */
+  each: { scheme: string; with: Record<string, string[]>; size: number } | undefined;
+  /** Whether {code} also stands in the envelope's fixmedins_code. */
+  onBehalf: boolean;
+}
+/** Another organisation's tables, read by keyset on (time, id), or through a front database with control columns. */
+export interface DatabaseVia {
+  kind: 'database';
+  url: string;
+  table: string;
+  size: number;
+  watermark: { time: string; id: string; overlapMinutes: number } | undefined;
+  /** Front database (前置库): rows with `flag = pending` are read in `order`, and set to `done` after they are stored. */
+  exchange: { flag: string; pending: string; done: string; order: string } | undefined;
+}
+export interface FileVia {
+  kind: 'file';
+  format: 'csv';
+}
+
+export type PushVia = HttpPushVia | FrontDatabasePushVia;
+export interface HttpPushVia {
+  kind: 'http';
+  base: string;
+  path: string;
+  headers: Record<string, string>;
+  /** Header that carries the idempotency key. */
+  keyHeader: string;
+  auth: LoginAuth | undefined;
+  ok: { at: string; equals: string };
+  error: string;
+  receipt: string;
+  receivedAt: string;
+}
+/** A row per record in the platform's inbound table; the answer appears in its feedback table under the same key. */
+export interface FrontDatabasePushVia {
+  kind: 'database';
+  url: string;
+  table: string;
+  key: string;
+  flag: string;
+  pending: string;
+  writtenAt: string;
+  feedback: { table: string; key: string; result: string; accepted: string; reason: string; receipt: string; time: string };
+}
+
+/* ---- mapping ---- */
+
+/** Where a value comes from and how it is read. Closed: there are no expressions. */
+export interface Value {
+  /** Source keys, the first that is present and not blank counts. */
+  from: string[];
+  literal: FieldValue | undefined;
+  /** Source value → target value; a value that is missing here is an issue. */
+  lookup: Map<string, string> | undefined;
+  /** `yyyy-MM-dd`, `yyyyMMdd`, `yyyy/MM/dd`, `yyyy-MM-dd HH:mm:ss`, `yyyyMMddHHmmss` (local times are Asia/Shanghai). */
+  date: string | undefined;
+  /** Values that mean "no end" or "not known": they become null. */
+  none: string[];
+  money: 'fen' | 'yuan' | 'wan-yuan' | undefined;
+  /** Only the first n characters (a 9-digit region code to 6). */
+  first: number | undefined;
+  required: boolean;
+}
+
+export interface Mapping {
+  category: number;
+  kind: string;
+  subject: SubjectMapping;
+  /** Source keys that identify the raw record within its stream; undefined in a stream without keys of its own: all mapped values. */
+  key: string[];
+  /** The source's own time of the version. */
+  version: Value | undefined;
+  /** The source says the record no longer holds. */
+  deleted: { from: string; values: string[] } | undefined;
+  region: Value | undefined;
+  occurredOn: Value | undefined;
+  validFrom: Value | undefined;
+  validTo: Value | undefined;
+  fields: Map<string, Value>;
+  ignore: Set<string>;
+}
+export interface SubjectMapping {
+  /** Fixed, or by the value of a source key (`自然人` → person). */
+  kind: { fixed: SubjectKind } | { from: string; lookup: Map<string, SubjectKind> };
+  name: Value | undefined;
+  region: Value | undefined;
+  /** Roles of HN-3 this record shows the subject in. */
+  roles: string[];
+  /** In order of authority. `statutory` takes the scheme from the number itself: USCC, citizen id, permit. */
+  identifiers: { scheme: string; value: Value; optional: boolean }[];
+}
+
+/* ---- publication ---- */
+
+export interface Publication {
+  category: number;
+  kinds: string[];
+  /** The receiver as a caller: its department and the purpose of the push decide what it gets. */
+  receiver: string;
+  purpose: string;
+  /** Wire key → what it holds: a record field, `subject.FIELD`, `record.id`, `record.version`, `record.kind`, or a literal. */
+  body: Map<string, { of: string; lookup: Map<string, string> | undefined } | { literal: FieldValue }>;
+}
+
+/* ---- access ---- */
+
+export interface PolicyRule {
+  id: string;
+  policy: string;
+  departments: string[];
+  roles: string[];
+  article: string;
+  purposes: string[];
+  subjects: SubjectKind[];
+  /** Category numbers whose records the rule opens. */
+  categories: number[];
+  /** Empty: every kind of these categories. */
+  kinds: string[];
+  rows: RowCondition;
+  /** `Type.field` → what the rule gives, for every field of the types it covers: classes and overrides already resolved. */
+  fields: Map<string, 'allow' | 'mask'>;
+}
+export interface RowCondition {
+  /** `own`: only subjects of the caller's region (province, prefecture or county by its code). */
+  region: 'own' | 'any';
+  publicity: 'public' | 'any';
+}
+
+export interface Model {
+  /** Short hash of all files: goes into every log entry as the policy version. */
+  version: string;
+  categories: Map<number, Category>;
+  subjects: Map<SubjectKind, SubjectType>;
+  codes: Map<string, CodeSet>;
+  connectors: Map<string, Connector>;
+  rules: PolicyRule[];
+}
