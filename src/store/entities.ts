@@ -1,0 +1,68 @@
+import { defineEntity, p } from '@mikro-orm/core';
+
+/**
+ * The workflow tables as MikroORM entities: for lists, work queues and administration. The hot paths (pages coming in, queries going out,
+ * the log) use SQL of their own; a test holds these definitions and the migrations together.
+ */
+export const RunEntity = defineEntity({
+  name: 'Run',
+  tableName: 'run',
+  properties: {
+    id: p.bigint('number').primary(),
+    connector: p.text(),
+    stream: p.text(),
+    direction: p.text().$type<'pull' | 'push'>(),
+    state: p.text().$type<'running' | 'done' | 'failed' | 'stopped' | 'interrupted'>(),
+    trigger: p.text(),
+    officerId: p.text(),
+    officerName: p.text(),
+    startedAt: p.datetime(),
+    endedAt: p.datetime().nullable(),
+    pages: p.integer(),
+    taken: p.bigint('number'),
+    stored: p.bigint('number'),
+    unchanged: p.bigint('number'),
+    issues: p.bigint('number'),
+    pushed: p.bigint('number'),
+    receipts: p.bigint('number'),
+    error: p.text().nullable(),
+  },
+});
+
+export const IssueEntity = defineEntity({
+  name: 'Issue',
+  tableName: 'issue',
+  properties: {
+    id: p.bigint('number').primary(),
+    connector: p.text(),
+    stream: p.text(),
+    fingerprint: p.blob(),
+    rule: p.text(),
+    at: p.text(),
+    place: p.text(),
+    reason: p.text(),
+    refused: p.boolean(),
+    raw: p.text().nullable(),
+    state: p.text().$type<'open' | 'fixed' | 'dismissed'>(),
+    seen: p.integer(),
+    firstRun: p.bigint('number'),
+    lastRun: p.bigint('number'),
+    createdAt: p.datetime(),
+    changedAt: p.datetime(),
+  },
+});
+
+export const StreamStateEntity = defineEntity({
+  name: 'StreamState',
+  tableName: 'stream_state',
+  properties: {
+    connector: p.text().primary(),
+    stream: p.text().primary(),
+    fence: p.bigint('number'),
+    cursor: p.json<unknown>().nullable(),
+    cursorAt: p.datetime().nullable(),
+    paused: p.boolean(),
+  },
+});
+
+export const ENTITIES = [RunEntity, IssueEntity, StreamStateEntity];

@@ -1,0 +1,59 @@
+import type { Keys } from './keys.ts';
+import type { Sql } from './sql.ts';
+
+/** A raw record or value that was refused, or a key that nobody mapped. */
+export interface NewIssue {
+  rule: string;
+  /** Where in the source: page and row, line, or the record's key. */
+  at: string;
+  /** Source key (column) at fault; empty for the record as a whole. */
+  place: string;
+  reason: string;
+  /** Whether the record was refused; a note about a stream (an unknown key) refuses nothing. */
+  refused: boolean;
+  /** The raw record, to be sealed: it may hold personal data. */
+  raw: unknown;
+}
+
+/**
+ * Stores issues of a stream. The same raw record refused again for the same reason is one issue seen again; nothing is ever dropped.
+ * The raw record is sealed; only the rule, the place and the reason are readable.
+ */
+export async function storeIssues(
+  sql: Sql,
+  keys: Keys,
+  stream: { connector: string; id: string },
+  run: number,
+  issues: readonly NewIssue[],
+): Promise<void> {
+  if (issues.length === 0) return;
+  const texts = issues.map((i) => (i.raw === undefined ? '' : safeJson(i.raw)));
+  const fingerprints = issues.map((i, n) => keys.blind('issue', i.refused ? (texts[n] ?? '') : `${i.rule} ${i.place}`).toString('hex'));
+  const once = new Map(issues.map((issue, n) => [`${fingerprints[n]} ${issue.rule} ${issue.place}`, n]));
+  const chosen = [...once.values()];
+  const of = <T>(get: (issue: NewIssue, n: number) => T): T[] => chosen.flatMap((n) => (issues[n] ? [get(issues[n], n)] : []));
+  await sql.query(
+    `insert into issue (connector, stream, fingerprint, rule, at, place, reason, refused, raw, first_run, last_run)
+     select $1, $2, decode(fingerprint, 'hex'), rule, at, place, reason, refused, raw, $3, $3
+     from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bool[], $10::text[]) as t(fingerprint, rule, at, place, reason, refused, raw)
+     on conflict (connector, stream, fingerprint, rule, place) do update set
+       seen = issue.seen + 1, last_run = excluded.last_run, at = excluded.at, reason = excluded.reason, changed_at = now(),
+       state = case when issue.state = 'fixed' then 'open' else issue.state end`,
+    [
+      stream.connector,
+      stream.id,
+      run,
+      of((_, n) => fingerprints[n]),
+      of((i) => i.rule),
+      of((i) => i.at),
+      of((i) => i.place),
+      of((i) => i.reason),
+      of((i) => i.refused),
+      of((_, n) => (texts[n] === '' ? null : keys.seal(texts[n] ?? '', `issue.${stream.connector}/${stream.id}`))),
+    ],
+  );
+}
+
+function safeJson(raw: unknown): string {
+  return JSON.stringify(raw, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)) ?? '';
+}

@@ -1,0 +1,77 @@
+/**
+ * Subjects, records, versions and the tables of the sync. Values of a record are kept by sensitivity, one jsonb column a class, so that a
+ * column that is not granted is not read at all and PostgreSQL's column privileges can stand as a second wall; `masks` holds what a masked
+ * caller sees, made when the value is stored.
+ */
+const CLASSES = `open jsonb not null default '{}', internal jsonb, commercial jsonb, personal jsonb, sealed jsonb, masks jsonb`;
+
+export const CORE_DDL: readonly string[] = [
+  `create sequence subject_id_seq`,
+  `create table subject (
+     id bigint primary key default nextval('subject_id_seq'),
+     kind text not null check (kind in ('organisation', 'person')),
+     region text, roles text[] not null default '{}',
+     ${CLASSES},
+     named_by_registration boolean not null default false,
+     created_at timestamptz not null default now(), changed_at timestamptz not null default now())`,
+  `create index subject_region on subject (kind, region text_pattern_ops, id)`,
+  `create index subject_name on subject ((open->>'name'))`,
+  `create table subject_identifier (
+     token bytea primary key, scheme text not null,
+     subject_id bigint not null references subject, created_at timestamptz not null default now())`,
+  `create index subject_identifier_subject on subject_identifier (subject_id)`,
+  `create table subject_code (
+     scheme text not null, code text not null, subject_id bigint not null references subject,
+     primary key (scheme, code))`,
+  `create sequence record_id_seq`,
+  `create table record (
+     id bigint primary key default nextval('record_id_seq'),
+     subject_id bigint not null references subject, subject_kind text not null,
+     category smallint not null check (category between 1 and 12), kind text not null, publicity text not null,
+     region text, connector text not null, stream text not null, source_key text not null,
+     source_version text, version int not null default 1, deleted boolean not null default false,
+     ordered_on date not null, occurred_on date, valid_from date, valid_to date,
+     fact bytea not null, content bytea not null,
+     ${CLASSES},
+     run_id bigint not null, recorded_at timestamptz not null default now(), changed_at timestamptz not null default now(),
+     unique (connector, stream, source_key))`,
+  `create index record_subject on record (subject_id, category, ordered_on desc, id desc)`,
+  `create index record_category on record (category, ordered_on desc, id desc)`,
+  `create index record_fact on record (fact)`,
+  `create table record_version (
+     record_id bigint not null references record, version int not null, late boolean not null default false,
+     source_version text, deleted boolean not null, content bytea not null,
+     region text, occurred_on date, valid_from date, valid_to date,
+     ${CLASSES},
+     run_id bigint not null, recorded_at timestamptz not null default now(),
+     primary key (record_id, version))`,
+  `create table stream_state (
+     connector text not null, stream text not null, fence bigint not null default 0, cursor jsonb, cursor_at timestamptz,
+     paused boolean not null default false, primary key (connector, stream))`,
+  `create table run (
+     id bigint generated always as identity primary key,
+     connector text not null, stream text not null, direction text not null check (direction in ('pull', 'push')),
+     state text not null check (state in ('running', 'done', 'failed', 'stopped', 'interrupted')),
+     trigger text not null, officer_id text not null, officer_name text not null,
+     started_at timestamptz not null default now(), ended_at timestamptz,
+     pages int not null default 0, taken bigint not null default 0, stored bigint not null default 0, unchanged bigint not null default 0,
+     issues bigint not null default 0, pushed bigint not null default 0, receipts bigint not null default 0, error text)`,
+  `create index run_stream on run (connector, stream, id desc)`,
+  `create table issue (
+     id bigint generated always as identity primary key,
+     connector text not null, stream text not null, fingerprint bytea not null,
+     rule text not null, at text not null, place text not null, reason text not null, refused boolean not null,
+     raw text, state text not null default 'open' check (state in ('open', 'fixed', 'dismissed')),
+     seen int not null default 1, first_run bigint not null, last_run bigint not null,
+     created_at timestamptz not null default now(), changed_at timestamptz not null default now(),
+     unique (connector, stream, fingerprint, rule, place))`,
+  `create table outbox (
+     id bigint generated always as identity primary key,
+     connector text not null, stream text not null, record_id bigint not null, version int not null, subject_id bigint not null,
+     state text not null default 'waiting' check (state in ('waiting', 'sent', 'done', 'refused', 'superseded', 'withheld')),
+     attempts int not null default 0, created_at timestamptz not null default now(), changed_at timestamptz not null default now(), reason text,
+     unique (connector, stream, record_id, version))`,
+  `create index outbox_open on outbox (connector, stream, id) where state in ('waiting', 'sent')`,
+  `create table receipt (
+     outbox_id bigint primary key references outbox, number text not null, received_at text not null, created_at timestamptz not null default now())`,
+];

@@ -1,0 +1,159 @@
+import type { FieldValue } from '../model/types.ts';
+import { fieldsSql, Parameters, recordInScope } from './columns.ts';
+import { concealCursor, concealId } from './opaque.ts';
+import type { PageOf, PageRequest, RecordRow, RecordWhere } from './rows.ts';
+import { anyOf, checkedSize, conditioned, openFields, position, type View, wanted } from './view.ts';
+import { compare } from './where.ts';
+
+interface RawRecord {
+  id: number;
+  subject_id: number;
+  category: number;
+  kind: string;
+  region: string | null;
+  publicity: string;
+  occurred_on: string | null;
+  valid_from: string | null;
+  valid_to: string | null;
+  connector: string;
+  stream: string;
+  version: number;
+  source_version: string | null;
+  recorded_at: string;
+  changed_at: string;
+  ordered_on: string;
+  fields: Record<string, FieldValue>;
+}
+const NOTHING = { nodes: [], endCursor: null, hasNextPage: false };
+const ORDER = 'order by r.ordered_on desc, r.id desc';
+
+/** Records, newest first. */
+export async function listRecords(view: View, where: RecordWhere, page: PageRequest): Promise<PageOf<RecordRow>> {
+  const parameters = new Parameters();
+  const select = selection(view, parameters, where);
+  const { after, limit } = paging(view, page, parameters);
+  if (select === undefined) return NOTHING;
+  const { rows } = await view.sql.query<RawRecord>(
+    `select ${select.list} from record r where ${select.where} ${after} ${ORDER} limit ${limit}`,
+    parameters.values,
+  );
+  return toPage(view, rows, page.first);
+}
+
+/** The same page for each of several subjects, in one statement. */
+export async function recordsOf(
+  view: View,
+  subjects: readonly number[],
+  where: RecordWhere,
+  page: PageRequest,
+): Promise<Map<number, PageOf<RecordRow>>> {
+  const parameters = new Parameters();
+  const select = selection(view, parameters, where);
+  const { after, limit } = paging(view, page, parameters);
+  if (select === undefined) return new Map();
+  const { rows } = await view.sql.query<RawRecord>(
+    `select one.* from unnest(${parameters.add(subjects)}::bigint[]) as wanted(id) cross join lateral (
+       select ${select.list} from record r where r.subject_id = wanted.id and ${select.where} ${after} ${ORDER} limit ${limit}) one`,
+    parameters.values,
+  );
+  return new Map([...Map.groupBy(rows, (row) => row.subject_id)].map(([id, own]) => [id, toPage(view, own, page.first)]));
+}
+
+/** How many records each subject has in each category that the grant holds. */
+export async function countsOf(view: View, subjects: readonly number[]): Promise<Map<number, Map<number, number>>> {
+  const parameters = new Parameters();
+  const select = selection(view, parameters, {});
+  if (select === undefined) return new Map();
+  const { rows } = await view.sql.query<{ subject_id: number; category: number; count: number }>(
+    `select r.subject_id, r.category, count(*)::int as count from record r
+     where r.subject_id = any(${parameters.add(subjects)}::bigint[]) and ${select.where} group by 1, 2`,
+    parameters.values,
+  );
+  const counts = new Map<number, Map<number, number>>();
+  for (const row of rows) {
+    const own = counts.get(row.subject_id) ?? new Map<number, number>();
+    counts.set(row.subject_id, own.set(row.category, row.count));
+    view.shown.categories.add(row.category);
+  }
+  return counts;
+}
+
+/** The column list and the condition of a read: both come from the grant. Undefined when the grant holds no records at all. */
+function selection(view: View, parameters: Parameters, where: RecordWhere): { list: string; where: string } | undefined {
+  const holding = view.grant.scopes.filter((scope) => scope.categories.length > 0);
+  const scopes = conditioned(holding, (scope) => recordInScope(scope, parameters));
+  if (scopes.length === 0) return undefined;
+  const categories = [...view.model.categories.values()].filter((c) => scopes.some((s) => s.scope.categories.includes(c.no)));
+  const branches = categories.map((c) => {
+    const own = scopes.filter((s) => s.scope.categories.includes(c.no));
+    return `when ${c.no} then ${fieldsSql('r', c.type, wanted(view, c), own)}`;
+  });
+  const list = `r.id, r.subject_id, r.category, r.kind, r.region, r.publicity, r.occurred_on, r.valid_from, r.valid_to, r.connector, r.stream,
+    r.version, r.source_version, r.recorded_at, r.changed_at, r.ordered_on, case r.category ${branches.join(' ')} end as fields`;
+  const parts = [`(${anyOf(scopes)})`, 'not r.deleted', ...conditionsOf(view, parameters, where)];
+  return { list, where: parts.join(' and ') };
+}
+
+function conditionsOf(view: View, parameters: Parameters, where: RecordWhere): string[] {
+  const parts: string[] = [];
+  if (where.categories) parts.push(`r.category = any(${parameters.add(where.categories)}::smallint[])`);
+  if (where.kind !== undefined) parts.push(`r.kind = ${parameters.add(where.kind)}`);
+  if (where.region !== undefined) parts.push(`starts_with(r.region, ${parameters.add(where.region)})`);
+  if (where.from !== undefined) parts.push(`r.ordered_on >= ${parameters.add(where.from)}::date`);
+  if (where.to !== undefined) parts.push(`r.ordered_on <= ${parameters.add(where.to)}::date`);
+  for (const { category, field, comparison } of where.fields ?? []) {
+    const definition = view.model.categories.get(category)?.fields.get(field);
+    if (definition === undefined) continue;
+    parts.push(
+      `r.category = ${parameters.add(category)}::smallint`,
+      compare(`r.${definition.sensitivity}->>'${field}'`, definition, comparison, parameters),
+    );
+  }
+  return parts;
+}
+
+function paging(view: View, page: PageRequest, parameters: Parameters): { after: string; limit: string } {
+  const after = position(view.keys, page.after);
+  const limit = checkedSize(page.first) + 1;
+  return {
+    after: after ? `and (r.ordered_on, r.id) < (${parameters.add(after.day)}::date, ${parameters.add(after.id)}::bigint)` : '',
+    limit: parameters.add(limit),
+  };
+}
+
+function toPage(view: View, rows: RawRecord[], first: number): PageOf<RecordRow> {
+  const shown = rows.slice(0, first);
+  const last = shown.at(-1);
+  return {
+    nodes: shown.map((row) => show(view, row)),
+    endCursor: last ? concealCursor(view.keys, last.ordered_on, last.id) : null,
+    hasNextPage: rows.length > first,
+  };
+}
+
+function show(view: View, row: RawRecord): RecordRow {
+  const type = view.model.categories.get(row.category)?.type ?? '';
+  view.shown.subjects.add(row.subject_id);
+  view.shown.categories.add(row.category);
+  view.shown.rows += 1;
+  return {
+    rowId: row.id,
+    subjectRowId: row.subject_id,
+    id: concealId(view.keys, 'record', row.id),
+    type,
+    category: row.category,
+    kind: row.kind,
+    region: row.region,
+    publicity: row.publicity,
+    occurredOn: row.occurred_on,
+    validFrom: row.valid_from,
+    validTo: row.valid_to,
+    connector: row.connector,
+    stream: row.stream,
+    version: row.version,
+    sourceVersion: row.source_version,
+    recordedAt: row.recorded_at,
+    changedAt: row.changed_at,
+    fields: openFields(view, type, row.fields),
+  };
+}

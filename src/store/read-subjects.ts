@@ -1,0 +1,105 @@
+import { Refused } from '../errors.ts';
+import { classify } from '../identity/classify.ts';
+import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
+import { fieldsSql, Parameters, subjectInScope } from './columns.ts';
+import { concealCursor, concealId } from './opaque.ts';
+import type { PageOf, PageRequest, SubjectRow, SubjectWhere } from './rows.ts';
+import { blindIdentifier } from './subjects.ts';
+import { anyOf, checkedSize, conditioned, openFields, position, type View, wanted } from './view.ts';
+
+interface RawSubject {
+  id: number;
+  kind: SubjectKind;
+  region: string | null;
+  roles: string[];
+  fields: Record<string, FieldValue>;
+}
+
+/**
+ * A subject by any of its codes: a statutory one is checked first (`BAD_CODE`), then found through the blind index. Undefined when there is
+ * none, or none that the grant holds: the two look the same.
+ */
+export async function subjectByCode(view: View, code: string, today: string): Promise<SubjectRow | undefined> {
+  const found = classify(code, today);
+  if (found.kind !== 'unknown' && !found.valid)
+    throw new Refused('BAD_CODE', '代码校验未通过,请核对', { details: { reason: found.reason } });
+  const schemes = found.kind === 'unknown' ? platformSchemes(view.model) : [found.kind];
+  const tokens = schemes.map((scheme) => blindIdentifier(view.keys, scheme, found.normalized));
+  const parameters = new Parameters();
+  const condition = `s.id in (select subject_id from subject_identifier where token = any(${parameters.add(tokens)}::bytea[]))`;
+  const rows = await select(view, parameters, condition, 'limit 1');
+  return rows.map((row) => show(view, row))[0];
+}
+
+export async function subjectsByRowId(view: View, ids: readonly number[]): Promise<Map<number, SubjectRow>> {
+  const parameters = new Parameters();
+  const rows = await select(view, parameters, `s.id = any(${parameters.add(ids)}::bigint[])`, '');
+  return new Map(rows.map((row) => [row.id, show(view, row)]));
+}
+
+/** Subjects in the order in which the hub learnt of them. A search by name needs the kind: names of persons and organisations are granted apart. */
+export async function listSubjects(view: View, where: SubjectWhere, page: PageRequest): Promise<PageOf<SubjectRow>> {
+  const parameters = new Parameters();
+  const parts = ['true'];
+  if (where.kind !== undefined) parts.push(`s.kind = ${parameters.add(where.kind)}`);
+  if (where.region !== undefined) parts.push(`starts_with(s.region, ${parameters.add(where.region)})`);
+  if (where.name !== undefined) {
+    const column = where.kind === undefined ? undefined : view.model.subjects.get(where.kind)?.fields.get('name')?.sensitivity;
+    if (column === undefined) throw new Refused('BAD_FILTER', '按名称查询须同时指定主体类型', { status: 400 });
+    parts.push(`strpos(s.${column}->>'name', ${parameters.add(where.name)}) > 0`);
+  }
+  const after = position(view.keys, page.after);
+  if (after) parts.push(`s.id > ${parameters.add(after.id)}`);
+  const rows = await select(view, parameters, parts.join(' and '), `order by s.id limit ${parameters.add(checkedSize(page.first) + 1)}`);
+  const shown = rows.slice(0, page.first);
+  const last = shown.at(-1);
+  return {
+    nodes: shown.map((row) => show(view, row)),
+    endCursor: last ? concealCursor(view.keys, '1970-01-01', last.id) : null,
+    hasNextPage: rows.length > page.first,
+  };
+}
+
+async function select(view: View, parameters: Parameters, condition: string, order: string): Promise<RawSubject[]> {
+  const scopes = conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters));
+  if (scopes.length === 0) return [];
+  const branches = [...view.model.subjects.values()].map((type) => {
+    const own = scopes.filter((c) => c.scope.subjects.includes(type.kind));
+    return `when '${type.kind}' then ${fieldsSql('s', type.type, wanted(view, type), own)}`;
+  });
+  const { rows } = await view.sql.query<RawSubject>(
+    `select s.id, s.kind, s.region, s.roles, case s.kind ${branches.join(' ')} end as fields
+     from subject s where (${anyOf(scopes)}) and ${condition} ${order}`,
+    parameters.values,
+  );
+  return rows;
+}
+
+function show(view: View, row: RawSubject): SubjectRow {
+  const type = view.model.subjects.get(row.kind)?.type ?? '';
+  view.shown.subjects.add(row.id);
+  view.shown.rows += 1;
+  return {
+    rowId: row.id,
+    id: concealId(view.keys, 'subject', row.id),
+    type,
+    kind: row.kind,
+    region: row.region,
+    roles: row.roles,
+    fields: openFields(view, type, row.fields),
+  };
+}
+
+const STATUTORY = new Set([
+  'uscc',
+  'citizen-id',
+  'residence-permit',
+  'foreign-permanent-resident',
+  'travel-permit-hk-mo',
+  'travel-permit-tw',
+]);
+
+/** What a code can be that is no statutory one: the schemes of the platforms, and passports, which have no fixed form. */
+function platformSchemes(model: Model): string[] {
+  return [...model.subjects.values()].flatMap((type) => [...type.identifiers.keys()]).filter((scheme) => !STATUTORY.has(scheme));
+}

@@ -1,0 +1,37 @@
+import type { Grant } from '../access/decide.ts';
+import type { Model } from '../model/types.ts';
+import type { Keys } from './keys.ts';
+import { pushable } from './read-pushable.ts';
+import { countsOf, listRecords, recordsOf } from './read-records.ts';
+import { listSubjects, subjectByCode, subjectsByRowId } from './read-subjects.ts';
+import type { PageOf, PageRequest, PushableRecord, RecordRow, RecordWhere, Shown, SubjectRow, SubjectWhere } from './rows.ts';
+import type { Sql } from './sql.ts';
+import type { View } from './view.ts';
+
+/** The only way to read credit information: made for one grant, it cannot be asked for more than the grant holds. */
+export interface Reader {
+  /** What was shown so far, for the query log. */
+  readonly shown: Shown;
+  subjectByCode(code: string, today: string): Promise<SubjectRow | undefined>;
+  subjectsByRowId(ids: readonly number[]): Promise<Map<number, SubjectRow>>;
+  subjects(where: SubjectWhere, page: PageRequest): Promise<PageOf<SubjectRow>>;
+  records(where: RecordWhere, page: PageRequest): Promise<PageOf<RecordRow>>;
+  recordsOf(subjects: readonly number[], where: RecordWhere, page: PageRequest): Promise<Map<number, PageOf<RecordRow>>>;
+  countsOf(subjects: readonly number[]): Promise<Map<number, Map<number, number>>>;
+  /** Versions of records as a receiving platform may have them; a record outside the grant is not in the answer. */
+  pushable(versions: readonly { recordId: number; version: number }[]): Promise<PushableRecord[]>;
+}
+
+export function openReader(sql: Sql, keys: Keys, model: Model, grant: Grant): Reader {
+  const view: View = { sql, keys, model, grant, shown: { subjects: new Set(), categories: new Set(), coordinates: new Set(), rows: 0 } };
+  return {
+    shown: view.shown,
+    subjectByCode: (code, today) => subjectByCode(view, code, today),
+    subjectsByRowId: (ids) => subjectsByRowId(view, ids),
+    subjects: (where, page) => listSubjects(view, where, page),
+    records: (where, page) => listRecords(view, where, page),
+    recordsOf: (subjects, where, page) => recordsOf(view, subjects, where, page),
+    countsOf: (subjects) => countsOf(view, subjects),
+    pushable: (versions) => pushable(view, versions),
+  };
+}

@@ -1,0 +1,225 @@
+import { contentOf, type MappedRecord } from '../mapping/record.ts';
+import type { Model, PullStream } from '../model/types.ts';
+import type { Keys } from './keys.ts';
+import type { Sql } from './sql.ts';
+import { nextIds, resolveSubjects } from './subjects.ts';
+import { columnsOf, partValues } from './values.ts';
+
+/** What became of a page's records: counts for the ledger, the rows that changed for the outbox, the refused for the issues. */
+export interface Stored {
+  stored: number;
+  unchanged: number;
+  changed: { recordId: number; version: number; subjectId: number; category: number; kind: string }[];
+  conflicts: MappedRecord[];
+}
+
+interface Existing {
+  id: number;
+  source_key: string;
+  content: Buffer;
+  source_version: string | null;
+  version: number;
+  last_version: number;
+  subject_id: number;
+}
+/** One row to write: a new record, a newer version of one, or an older version that arrived late and only goes to history. */
+interface Write {
+  record: MappedRecord;
+  key: string;
+  content: Buffer;
+  existing: Existing | undefined;
+  version: number;
+  late: boolean;
+  id: number;
+}
+
+/**
+ * Stores mapped records of one stream: new ones, changed ones as new versions, older versions that arrive late as history only. A record whose
+ * content is known changes nothing. Statements per call do not depend on the number of records. `today` orders records that tell no day.
+ */
+export async function storeRecords(
+  sql: Sql,
+  keys: Keys,
+  model: Model,
+  stream: PullStream,
+  records: readonly MappedRecord[],
+  run: { id: number; today: string },
+): Promise<Stored> {
+  const total: Stored = { stored: 0, unchanged: 0, changed: [], conflicts: [] };
+  // A page may hold the same key twice: each wave holds a key once, so every version of the page gets its place.
+  for (const wave of waves(keys, records)) {
+    const one = await storeWave(sql, keys, model, stream, wave, run);
+    total.stored += one.stored;
+    total.unchanged += one.unchanged;
+    total.changed.push(...one.changed);
+    total.conflicts.push(...one.conflicts);
+  }
+  return total;
+}
+
+/** A key that holds a person's number is kept as its blind index; any other is kept readable for reconciliation. */
+export function storedKey(keys: Keys, record: MappedRecord): string {
+  return record.keyIsPersonal ? `blind:${keys.blind('key', record.key).toString('base64url')}` : record.key;
+}
+
+function waves(keys: Keys, records: readonly MappedRecord[]): Map<string, MappedRecord>[] {
+  const result: Map<string, MappedRecord>[] = [];
+  for (const record of records) {
+    const key = storedKey(keys, record);
+    let wave = result.find((w) => !w.has(key));
+    if (wave === undefined) result.push((wave = new Map()));
+    wave.set(key, record);
+  }
+  return result;
+}
+
+async function storeWave(
+  sql: Sql,
+  keys: Keys,
+  model: Model,
+  stream: PullStream,
+  wave: Map<string, MappedRecord>,
+  run: { id: number; today: string },
+): Promise<Stored> {
+  const found = await sql.query<Existing>(
+    `select r.id, r.source_key, r.content, r.source_version, r.version, r.subject_id,
+       (select max(v.version) from record_version v where v.record_id = r.id) as last_version
+     from record r where r.connector = $1 and r.stream = $2 and r.source_key = any($3)`,
+    [stream.connector, stream.id, [...wave.keys()]],
+  );
+  const existing = new Map(found.rows.map((row) => [row.source_key, row]));
+  const writes: Write[] = [];
+  let unchanged = 0;
+  for (const [key, record] of wave) {
+    const before = existing.get(key);
+    const content = keys.blind('content', contentOf(record));
+    const late = before !== undefined && isOlder(record.version, before.source_version);
+    if (before?.content.equals(content) || late) unchanged += 1;
+    if (before?.content.equals(content)) continue;
+    writes.push({ record, key, content, existing: before, version: (before?.last_version ?? 0) + 1, late, id: before?.id ?? 0 });
+  }
+  if (writes.length === 0) return { stored: 0, unchanged, changed: [], conflicts: [] };
+  const { subjectOf, conflicts } = await resolveSubjects(
+    sql,
+    keys,
+    model,
+    writes.filter((w) => !w.late).map((w) => w.record),
+  );
+  const accepted = writes.filter((w) => w.late || subjectOf.has(w.record));
+  const fresh = accepted.filter((w) => w.existing === undefined);
+  const ids = await nextIds(sql, 'record_id_seq', fresh.length);
+  fresh.forEach((w, i) => (w.id = ids[i] ?? 0));
+  const current = accepted.filter((w) => !w.late);
+  await writeCurrent(sql, keys, model, stream, current, subjectOf, run);
+  await writeVersions(sql, keys, model, accepted, run.id);
+  return {
+    stored: current.length,
+    unchanged,
+    changed: current.map((w) => ({
+      recordId: w.id,
+      version: w.version,
+      subjectId: subjectOf.get(w.record) ?? 0,
+      category: w.record.category,
+      kind: w.record.kind,
+    })),
+    conflicts,
+  };
+}
+
+/** Source versions compare as text within a stream: instants in ISO, or counters of one width. No version: the last to arrive wins. */
+function isOlder(version: string | null, than: string | null): boolean {
+  return version !== null && than !== null && version < than;
+}
+
+async function writeCurrent(
+  sql: Sql,
+  keys: Keys,
+  model: Model,
+  stream: PullStream,
+  writes: readonly Write[],
+  subjectOf: Map<MappedRecord, number>,
+  run: { id: number; today: string },
+): Promise<void> {
+  if (writes.length === 0) return;
+  const of = <T>(get: (w: Write) => T): T[] => writes.map(get);
+  const values = writes.map((w) => valuesOf(keys, model, w.record));
+  await sql.query(
+    `insert into record (id, subject_id, subject_kind, category, kind, publicity, region, connector, stream, source_key, source_version, version, deleted,
+       ordered_on, occurred_on, valid_from, valid_to, fact, content, open, internal, commercial, personal, sealed, masks, run_id)
+     select id, subject_id, subject_kind, category, kind, publicity, region, $1, $2, source_key, source_version, version, deleted,
+       coalesce(occurred_on, valid_from, $3::date), occurred_on, valid_from, valid_to, fact, content, open, internal, commercial, personal, sealed, masks, $4
+     from unnest($5::bigint[], $6::bigint[], $7::text[], $8::int[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::int[], $15::bool[],
+       $16::date[], $17::date[], $18::date[], $19::bytea[], $20::bytea[], $21::jsonb[], $22::jsonb[], $23::jsonb[], $24::jsonb[], $25::jsonb[], $26::jsonb[])
+       as t(id, subject_id, subject_kind, category, kind, publicity, region, source_key, source_version, version, deleted,
+         occurred_on, valid_from, valid_to, fact, content, open, internal, commercial, personal, sealed, masks)
+     on conflict (connector, stream, source_key) do update set
+       subject_id = excluded.subject_id, subject_kind = excluded.subject_kind, category = excluded.category, kind = excluded.kind,
+       publicity = excluded.publicity, region = excluded.region, source_version = excluded.source_version, version = excluded.version,
+       deleted = excluded.deleted, ordered_on = excluded.ordered_on, occurred_on = excluded.occurred_on, valid_from = excluded.valid_from,
+       valid_to = excluded.valid_to, fact = excluded.fact, content = excluded.content, open = excluded.open, internal = excluded.internal,
+       commercial = excluded.commercial, personal = excluded.personal, sealed = excluded.sealed, masks = excluded.masks,
+       run_id = excluded.run_id, changed_at = now()`,
+    [
+      stream.connector,
+      stream.id,
+      run.today,
+      run.id,
+      of((w) => w.id),
+      of((w) => subjectOf.get(w.record)),
+      of((w) => w.record.subject.kind),
+      of((w) => w.record.category),
+      of((w) => w.record.kind),
+      of((w) => model.categories.get(w.record.category)?.kinds.get(w.record.kind)?.publicity ?? 'non-public'),
+      of((w) => w.record.region ?? w.record.subject.region),
+      of((w) => w.key),
+      of((w) => w.record.version),
+      of((w) => w.version),
+      of((w) => w.record.deleted),
+      of((w) => w.record.occurredOn),
+      of((w) => w.record.validFrom),
+      of((w) => w.record.validTo),
+      of((w) => factOf(keys, model, w.record, subjectOf.get(w.record) ?? 0)),
+      of((w) => w.content),
+      ...[0, 1, 2, 3, 4, 5].map((i) => values.map((v) => v[i] ?? null)),
+    ],
+  );
+}
+
+async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonly Write[], runId: number): Promise<void> {
+  const values = writes.map((w) => valuesOf(keys, model, w.record));
+  const of = <T>(get: (w: Write) => T): T[] => writes.map(get);
+  // A late version that is in the history already (an overlap window read again) is not written twice.
+  await sql.query(
+    `insert into record_version (record_id, version, late, source_version, deleted, content, region, occurred_on, valid_from, valid_to,
+       open, internal, commercial, personal, sealed, masks, run_id)
+     select t.*, $1 from unnest($2::bigint[], $3::int[], $4::bool[], $5::text[], $6::bool[], $7::bytea[], $8::text[], $9::date[], $10::date[], $11::date[],
+       $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[], $16::jsonb[], $17::jsonb[])
+       as t(record_id, version, late, source_version, deleted, content, region, occurred_on, valid_from, valid_to, open, internal, commercial, personal, sealed, masks)
+     where not t.late or not exists (select from record_version v where v.record_id = t.record_id and v.content = t.content and v.source_version = t.source_version)`,
+    [
+      runId,
+      of((w) => w.id),
+      of((w) => w.version),
+      of((w) => w.late),
+      of((w) => w.record.version),
+      of((w) => w.record.deleted),
+      of((w) => w.content),
+      of((w) => w.record.region),
+      of((w) => w.record.occurredOn),
+      of((w) => w.record.validFrom),
+      of((w) => w.record.validTo),
+      ...[0, 1, 2, 3, 4, 5].map((i) => values.map((v) => v[i] ?? null)),
+    ],
+  );
+}
+
+function valuesOf(keys: Keys, model: Model, record: MappedRecord): ReturnType<typeof columnsOf> {
+  const category = model.categories.get(record.category);
+  return columnsOf(partValues(keys, category?.type ?? '', category?.fields ?? new Map(), record.fields));
+}
+
+/** The fact key: the same subject, category, kind and fact fields tell the same thing, whichever source tells it. */
+function factOf(keys: Keys, model: Model, record: MappedRecord, subjectId: number): Buffer {
+  const names = model.categories.get(record.category)?.kinds.get(record.kind)?.fact ?? [];
+  return keys.blind('fact', JSON.stringify([subjectId, record.category, record.kind, ...names.map((name) => record.fields[name] ?? null)]));
+}

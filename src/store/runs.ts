@@ -1,0 +1,149 @@
+import { StopStream } from '../errors.ts';
+import type { Json } from '../model/types.ts';
+import type { Dedicated, Pool, Sql } from './sql.ts';
+
+export type Trigger = 'schedule' | 'manual' | 'demo';
+export interface Counts {
+  pages: number;
+  in: number;
+  stored: number;
+  unchanged: number;
+  issues: number;
+  pushed: number;
+  receipts: number;
+}
+export const NO_COUNTS: Counts = { pages: 0, in: 0, stored: 0, unchanged: 0, issues: 0, pushed: 0, receipts: 0 };
+
+/** One run of one stream, held by this process alone. Every write of the run carries the fence; a run that was overtaken writes nothing more. */
+export interface Run {
+  id: number;
+  connector: string;
+  stream: string;
+  fence: number;
+  cursor: Json | null;
+}
+
+export interface HeldRun extends Run {
+  /** Ends the run in the ledger and lets the stream go. */
+  end(state: 'done' | 'failed' | 'stopped', error?: string): Promise<void>;
+}
+
+/**
+ * Begins a run of a stream, or returns undefined when another process is running it or it is paused. The stream is held by an advisory lock on
+ * a connection of its own: when the process dies, PostgreSQL lets it go at once, and the next run marks the dead one `interrupted`.
+ */
+export async function beginRun(
+  pool: Pool,
+  stream: { connector: string; id: string; direction: 'pull' | 'push' },
+  officer: { id: string; name: string },
+  trigger: Trigger,
+): Promise<HeldRun | undefined> {
+  const session = await pool.dedicated();
+  try {
+    const name = `${stream.connector}/${stream.id}`;
+    const lock = await session.query<{ held: boolean }>('select pg_try_advisory_lock(7301002, hashtext($1)) as held', [name]);
+    if (lock.rows[0]?.held !== true) {
+      session.release();
+      return undefined;
+    }
+    const run = await session.transaction((sql) => register(sql, stream, officer, trigger));
+    if (run === undefined) session.release();
+    return run && { ...run, end: (state, error) => endRun(session, run, state, error) };
+  } catch (error) {
+    session.release();
+    throw error;
+  }
+}
+
+async function register(
+  sql: Sql,
+  stream: { connector: string; id: string; direction: string },
+  officer: { id: string; name: string },
+  trigger: Trigger,
+): Promise<Run | undefined> {
+  const key = [stream.connector, stream.id];
+  await sql.query('insert into stream_state (connector, stream) values ($1, $2) on conflict do nothing', key);
+  const state = await sql.query<{ fence: number; cursor: Json | null }>(
+    'update stream_state set fence = fence + 1 where connector = $1 and stream = $2 and not paused returning fence, cursor',
+    key,
+  );
+  const [row] = state.rows;
+  if (row === undefined) return undefined;
+  await sql.query(
+    `update run set state = 'interrupted', ended_at = now(), error = 'the process ended during the run' where connector = $1 and stream = $2 and state = 'running'`,
+    key,
+  );
+  const inserted = await sql.query<{ id: number }>(
+    `insert into run (connector, stream, direction, state, trigger, officer_id, officer_name) values ($1, $2, $3, 'running', $4, $5, $6) returning id`,
+    [...key, stream.direction, trigger, officer.id, officer.name],
+  );
+  return { id: inserted.rows[0]?.id ?? 0, connector: stream.connector, stream: stream.id, fence: row.fence, cursor: row.cursor };
+}
+
+async function endRun(session: Dedicated, run: Run, state: string, error: string | undefined): Promise<void> {
+  try {
+    await session.query('update run set state = $2, ended_at = now(), error = $3 where id = $1', [
+      run.id,
+      state,
+      error?.slice(0, 2000) ?? null,
+    ]);
+  } finally {
+    session.release();
+  }
+}
+
+/** Adds to the ledger and moves the cursor, in the transaction of the page. Throws `StopStream` when the run was overtaken. */
+export async function advance(sql: Sql, run: Run, cursor: Json | undefined, counts: Partial<Counts>): Promise<void> {
+  const c = { ...NO_COUNTS, ...counts };
+  const held = await sql.query('select from stream_state where connector = $1 and stream = $2 and fence = $3 for update', [
+    run.connector,
+    run.stream,
+    run.fence,
+  ]);
+  if (held.rowCount === 0) throw new StopStream('this run was overtaken by a newer run of the stream');
+  if (cursor !== undefined) {
+    await sql.query('update stream_state set cursor = $3, cursor_at = now() where connector = $1 and stream = $2', [
+      run.connector,
+      run.stream,
+      JSON.stringify(cursor),
+    ]);
+  }
+  await sql.query(
+    `update run set pages = pages + $2, taken = taken + $3, stored = stored + $4, unchanged = unchanged + $5, issues = issues + $6,
+       pushed = pushed + $7, receipts = receipts + $8 where id = $1`,
+    [run.id, c.pages, c.in, c.stored, c.unchanged, c.issues, c.pushed, c.receipts],
+  );
+}
+
+/** The counts of a run as the ledger has them. */
+export async function readCounts(sql: Sql, runId: number): Promise<Counts> {
+  const { rows } = await sql.query<Counts>(
+    'select pages, taken as "in", stored, unchanged, issues, pushed, receipts from run where id = $1',
+    [runId],
+  );
+  return rows[0] ?? NO_COUNTS;
+}
+
+export interface StreamStatus {
+  connector: string;
+  stream: string;
+  state: string;
+  started_at: string;
+  ended_at: string | null;
+  error: string | null;
+  taken: number;
+  stored: number;
+  unchanged: number;
+  issues: number;
+  pushed: number;
+  receipts: number;
+}
+
+/** The last run of every stream. */
+export async function lastRuns(sql: Sql): Promise<StreamStatus[]> {
+  const { rows } = await sql.query<StreamStatus>(
+    `select distinct on (connector, stream) connector, stream, state, started_at, ended_at, error, taken, stored, unchanged, issues, pushed, receipts
+     from run order by connector, stream, id desc`,
+  );
+  return rows;
+}

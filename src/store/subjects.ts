@@ -1,0 +1,187 @@
+import type { MappedRecord } from '../mapping/record.ts';
+import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
+import type { Keys } from './keys.ts';
+import type { Sql } from './sql.ts';
+import { columnsOf, partValues } from './values.ts';
+
+/** A page's records found or made their subjects: the id per record, or the reason why one cannot have one. */
+export interface Resolution {
+  subjectOf: Map<MappedRecord, number>;
+  /** Records whose identifiers belong to different subjects: never merged by guess, the record is refused. */
+  conflicts: MappedRecord[];
+}
+
+/** Another transaction made a subject of this page at the same moment: roll back and do the page again. */
+export class SubjectRace extends Error {}
+
+/**
+ * One subject per statutory code (HN-13), found by any identifier the record brings, made when none is known. Runs inside the page's
+ * transaction; three statements for the whole page. A subject known only by a platform id takes a statutory code the first time one comes.
+ */
+export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, records: readonly MappedRecord[]): Promise<Resolution> {
+  const tokens = new Map<string, Buffer>();
+  for (const record of records)
+    for (const id of record.subject.identifiers) tokens.set(identifierKey(id), blindIdentifier(keys, id.scheme, id.code));
+  const known = await sql.query<{ token: Buffer; subject_id: number }>(
+    'select token, subject_id from subject_identifier where token = any($1)',
+    [[...tokens.values()]],
+  );
+  const byToken = new Map(known.rows.map((row) => [row.token.toString('hex'), row.subject_id]));
+  const owner = new Map<string, number | Draft>();
+  for (const [key, token] of tokens) {
+    const id = byToken.get(token.toString('hex'));
+    if (id !== undefined) owner.set(key, id);
+  }
+  const drafts: Draft[] = [];
+  const attached: { id: Identifier; owner: number | Draft }[] = [];
+  const resolved = new Map<MappedRecord, number | Draft>();
+  const conflicts: MappedRecord[] = [];
+  for (const record of records) {
+    const ids = record.subject.identifiers;
+    const owners = new Set(ids.map((id) => owner.get(identifierKey(id))).filter((o) => o !== undefined));
+    if (owners.size > 1) {
+      conflicts.push(record);
+      continue;
+    }
+    let [found] = owners;
+    if (found === undefined) {
+      found = { record, id: 0 };
+      drafts.push(found);
+    }
+    for (const id of ids) {
+      if (owner.has(identifierKey(id))) continue;
+      owner.set(identifierKey(id), found);
+      attached.push({ id, owner: found });
+    }
+    resolved.set(record, found);
+  }
+  await insertSubjects(sql, drafts);
+  await attach(sql, model, attached, tokens);
+  const subjectOf = new Map([...resolved].map(([record, o]) => [record, idOf(o)]));
+  await describe(sql, keys, model, subjectOf);
+  return { subjectOf, conflicts };
+}
+
+interface Identifier {
+  scheme: string;
+  code: string;
+}
+interface Draft {
+  record: MappedRecord;
+  id: number;
+}
+const idOf = (owner: number | Draft) => (typeof owner === 'number' ? owner : owner.id);
+const identifierKey = (id: Identifier) => `${id.scheme} ${id.code}`;
+
+/** The blind index of an identifier: how a subject is found without its code being readable anywhere. */
+export function blindIdentifier(keys: Keys, scheme: string, code: string): Buffer {
+  return keys.blind(`identifier:${scheme}`, code);
+}
+
+async function insertSubjects(sql: Sql, drafts: Draft[]): Promise<void> {
+  if (drafts.length === 0) return;
+  const ids = await nextIds(sql, 'subject_id_seq', drafts.length);
+  drafts.forEach((draft, i) => (draft.id = ids[i] ?? 0));
+  await sql.query(`insert into subject (id, kind, region) select * from unnest($1::bigint[], $2::text[], $3::text[])`, [
+    ids,
+    drafts.map((d) => d.record.subject.kind),
+    drafts.map((d) => d.record.subject.region),
+  ]);
+}
+
+/** Ids taken ahead, so that rows and what refers to them can be written in bulk without relying on the order of RETURNING. */
+export async function nextIds(sql: Sql, sequence: 'subject_id_seq' | 'record_id_seq', count: number): Promise<number[]> {
+  const { rows } = await sql.query<{ id: number }>('select nextval($1::regclass) as id from generate_series(1, $2)', [sequence, count]);
+  return rows.map((row) => row.id);
+}
+
+async function attach(
+  sql: Sql,
+  model: Model,
+  attached: { id: Identifier; owner: number | Draft }[],
+  tokens: Map<string, Buffer>,
+): Promise<void> {
+  if (attached.length === 0) return;
+  // The same order in every transaction: two pages that bring the same new subjects wait for each other instead of dead-locking.
+  const sorted = attached
+    .map((a) => ({ ...a, token: tokens.get(identifierKey(a.id)) ?? Buffer.alloc(0) }))
+    .sort((a, b) => a.token.compare(b.token));
+  const { rowCount } = await sql.query(
+    `insert into subject_identifier (token, scheme, subject_id)
+     select * from unnest($1::bytea[], $2::text[], $3::bigint[]) on conflict (token) do nothing`,
+    [sorted.map((a) => a.token), sorted.map((a) => a.id.scheme), sorted.map((a) => idOf(a.owner))],
+  );
+  if (rowCount !== sorted.length) throw new SubjectRace('a subject of this page was made by another stream at the same moment');
+  const readable = sorted.filter((a) => isReadable(model, a.id.scheme));
+  await sql.query(
+    `insert into subject_code (scheme, code, subject_id) select * from unnest($1::text[], $2::text[], $3::bigint[]) on conflict do nothing`,
+    [readable.map((a) => a.id.scheme), readable.map((a) => a.id.code), readable.map((a) => idOf(a.owner))],
+  );
+}
+
+/** Whether the codes of a scheme may lie readable, to drive streams that ask per code: never those that name a person's document. */
+function isReadable(model: Model, scheme: string): boolean {
+  const fields = [...model.subjects.values()].map((type) => type.fields.get(type.identifiers.get(scheme) ?? ''));
+  return fields.every((field) => field === undefined || field.sensitivity === 'open' || field.sensitivity === 'internal');
+}
+
+/** Adds what the records tell about their subjects: identifier fields, roles, and the name – of a registration, or the first one told. */
+async function describe(sql: Sql, keys: Keys, model: Model, subjectOf: Map<MappedRecord, number>): Promise<void> {
+  const told = new Map<
+    number,
+    { kind: SubjectKind; values: Record<string, FieldValue>; roles: Set<string>; region: string | null; registered: boolean }
+  >();
+  for (const [record, id] of subjectOf) {
+    const registered = record.category === 1;
+    const entry = told.get(id) ?? { kind: record.subject.kind, values: {}, roles: new Set<string>(), region: null, registered: false };
+    const type = model.subjects.get(record.subject.kind);
+    for (const identifier of record.subject.identifiers) {
+      const field = type?.identifiers.get(identifier.scheme);
+      if (field !== undefined) entry.values[field] = identifier.code;
+    }
+    if (record.subject.name !== null && (registered || entry.values['name'] === undefined)) entry.values['name'] = record.subject.name;
+    entry.region = registered ? (record.subject.region ?? entry.region) : (entry.region ?? record.subject.region);
+    entry.registered ||= registered;
+    for (const role of record.subject.roles) entry.roles.add(role);
+    told.set(id, entry);
+  }
+  const ids = [...told.keys()].sort((a, b) => a - b);
+  const rows = ids.map((id) => told.get(id)).filter((e) => e !== undefined);
+  const columns = rows.map((e) => {
+    const type = model.subjects.get(e.kind);
+    return columnsOf(partValues(keys, type?.type ?? '', type?.fields ?? new Map(), e.values));
+  });
+  const column = (i: number) => columns.map((c) => c[i] ?? null);
+  // A name or region once taken from a registration is replaced only by a registration; a field once known is never blanked.
+  await sql.query(
+    `with told as (
+       select * from unnest($1::bigint[], $2::bool[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::jsonb[], $10::text[])
+         as t(id, registered, region, open, internal, commercial, personal, sealed, masks, roles)),
+     next as (
+       select s.id,
+         case when t.registered or not s.named_by_registration and s.region is null then coalesce(t.region, s.region) else s.region end as region,
+         ${CLASS_COLUMNS.map((c) => `${merge(c)} as ${c}`).join(', ')},
+         (select coalesce(array_agg(distinct r order by r), '{}') from unnest(s.roles || string_to_array(nullif(t.roles, ''), ',')) r) as roles,
+         s.named_by_registration or t.registered as named
+       from told t join subject s on s.id = t.id)
+     update subject s set region = n.region, roles = n.roles, named_by_registration = n.named, changed_at = now(),
+       ${CLASS_COLUMNS.map((c) => `${c} = n.${c}`).join(', ')}
+     from next n where s.id = n.id and (s.region, s.roles, s.named_by_registration, s.open, s.internal, s.commercial, s.personal, s.masks)
+       is distinct from (n.region, n.roles, n.named, n.open, n.internal, n.commercial, n.personal, n.masks)`,
+    [
+      ids,
+      rows.map((e) => e.registered),
+      rows.map((e) => e.region),
+      ...[0, 1, 2, 3, 4, 5].map(column),
+      rows.map((e) => [...e.roles].join(',')),
+    ],
+  );
+}
+
+const CLASS_COLUMNS = ['open', 'internal', 'commercial', 'personal', 'sealed', 'masks'] as const;
+
+/** What is known wins over what is told, unless a registration tells it. */
+function merge(column: string): string {
+  const both = `case when t.registered then coalesce(s.${column}, '{}') || coalesce(t.${column}, '{}') else coalesce(t.${column}, '{}') || coalesce(s.${column}, '{}') end`;
+  return column === 'open' ? both : `nullif(${both}, '{}'::jsonb)`;
+}
