@@ -97,13 +97,9 @@ export async function settle(sql: Sql, keys: Keys, run: Run, settled: readonly S
     raw: { outbox: s.id },
   }));
   await storeIssues(sql, keys, { connector: run.connector, id: run.stream }, run.id, issues);
-  await advance(sql, run, undefined, {
-    pages: 1,
-    in: receipts.length + refused,
-    pushed: counts.pushed,
-    receipts: receipts.length,
-    issues: refused,
-  });
+  // A refusal comes in like a raw record that cannot be taken: the ledger's sum in = stored + unchanged + issues holds for pushes too.
+  const counted = { in: refused.length, issues: refused.length, pushed: counts.pushed, receipts: receipts.length };
+  await advance(sql, run, undefined, { pages: 1, ...counted });
 }
 
 /** How many rows of each push stream still wait for the platform or for its answer. */

@@ -1,0 +1,84 @@
+import type { FieldValue, SubjectKind } from '../model/types.ts';
+import type { Comparison } from './where.ts';
+
+/** A subject as the grant shows it. `rowId` never leaves the server. */
+export interface SubjectRow {
+  rowId: number;
+  id: string;
+  type: string;
+  kind: SubjectKind;
+  region: string | null;
+  roles: string[];
+  fields: Record<string, FieldValue>;
+}
+
+/** A record as the grant shows it, with its provenance. `rowId` and `subjectRowId` never leave the server. */
+export interface RecordRow {
+  rowId: number;
+  subjectRowId: number;
+  id: string;
+  type: string;
+  category: number;
+  kind: string;
+  region: string | null;
+  publicity: string;
+  occurredOn: string | null;
+  validFrom: string | null;
+  validTo: string | null;
+  connector: string;
+  stream: string;
+  version: number;
+  sourceVersion: string | null;
+  recordedAt: string;
+  changedAt: string;
+  fields: Record<string, FieldValue>;
+}
+
+/** One version of a record with its subject, cut by the receiver's grant. */
+export interface PushableRecord {
+  recordId: number;
+  id: string;
+  version: number;
+  kind: string;
+  deleted: boolean;
+  subject: Record<string, FieldValue>;
+  fields: Record<string, FieldValue>;
+}
+
+export interface PageOf<T> {
+  nodes: T[];
+  endCursor: string | null;
+  hasNextPage: boolean;
+}
+export interface PageRequest {
+  first: number;
+  after: string | undefined;
+}
+/** Largest page; a caller that asks for more is told so. */
+export const MAX_PAGE = 200;
+
+export interface SubjectWhere {
+  kind?: SubjectKind;
+  /** The first digits of the region code. */
+  region?: string;
+  /** Part of the name; needs `kind`. */
+  name?: string;
+}
+export interface RecordWhere {
+  categories?: number[];
+  kind?: string;
+  region?: string;
+  /** Days, inclusive, of what the record is ordered by: when it occurred, else since when it holds. */
+  from?: string;
+  to?: string;
+  /** Comparisons of catalog fields; the decision has allowed every one of them. */
+  fields?: { category: number; field: string; comparison: Comparison }[];
+}
+
+/** What a reader showed, for the query log: what was returned, not what was asked. */
+export interface Shown {
+  subjects: Set<number>;
+  categories: Set<number>;
+  coordinates: Set<string>;
+  rows: number;
+}
