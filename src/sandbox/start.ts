@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto';
+import { startCreditChina } from './credit-china.ts';
+import type { SandboxData } from './generate.ts';
+import { seedFrontDatabase, startFrontDatabase } from './hunan-credit.ts';
+import { seedReturnFlow, startNationalInsurance } from './national-insurance.ts';
+import type { Execute } from './seeding.ts';
+import type { ServerOptions } from './server.ts';
+
+export interface SandboxOptions {
+  data: SandboxData;
+  execute: { nationalInsurance: Execute; hunanCredit: Execute; creditChina?: Execute };
+  /** Given on to the hub: where it reads the tables that `execute` writes. */
+  databaseUrls: { nationalInsurance: string; hunanCredit: string };
+  ports?: { nationalInsurance?: number; creditChina?: number };
+  slowMs?: number;
+  /** How often the worker behind the front database looks. */
+  frontDatabaseEveryMs?: number;
+  answer?: ServerOptions['answer'];
+  onError?: (error: unknown) => void;
+}
+
+export interface Sandboxes {
+  /** Environment of the connectors; the secrets are new at every start. */
+  env: Record<string, string>;
+  urls: { nationalInsurance: string; creditChina: string };
+  stop(): Promise<void>;
+}
+
+/** Fills the two databases (once) and starts the three platforms on 127.0.0.1. */
+export async function startSandboxes(options: SandboxOptions): Promise<Sandboxes> {
+  const { data, execute } = options;
+  const paas = { paasId: 'hub-sandbox', secret: randomBytes(24).toString('base64url') };
+  const app = { appId: 'hub-sandbox', secret: randomBytes(24).toString('base64url') };
+  const server = { ...(options.slowMs && { slowMs: options.slowMs }), ...(options.answer && { answer: options.answer }) };
+  await Promise.all([seedReturnFlow(execute.nationalInsurance, data), seedFrontDatabase(execute.hunanCredit, data)]);
+  const nationalInsurance = await startNationalInsurance(data, paas, { ...server, port: options.ports?.nationalInsurance ?? 0 });
+  const creditChina = await startCreditChina(data, app, {
+    ...server,
+    port: options.ports?.creditChina ?? 0,
+    ...(execute.creditChina && { execute: execute.creditChina }),
+  });
+  const frontDatabase = startFrontDatabase(execute.hunanCredit, {
+    everyMs: options.frontDatabaseEveryMs ?? 500,
+    directory: data.directory,
+    ...(options.onError && { onError: options.onError }),
+  });
+  return {
+    env: {
+      NATIONAL_INSURANCE_URL: nationalInsurance.url,
+      NATIONAL_INSURANCE_PAAS_ID: paas.paasId,
+      NATIONAL_INSURANCE_SECRET: paas.secret,
+      NATIONAL_INSURANCE_DATABASE_URL: options.databaseUrls.nationalInsurance,
+      NATIONAL_INSURANCE_INSTITUTION: 'H43990000001',
+      NATIONAL_INSURANCE_INSTITUTION_NAME: '湖南省医疗保障信用归集平台',
+      NATIONAL_INSURANCE_REGION: '439900',
+      CREDIT_CHINA_URL: creditChina.url,
+      CREDIT_CHINA_APP_ID: app.appId,
+      CREDIT_CHINA_SECRET: app.secret,
+      HUNAN_CREDIT_DATABASE_URL: options.databaseUrls.hunanCredit,
+    },
+    urls: { nationalInsurance: nationalInsurance.url, creditChina: creditChina.url },
+    async stop() {
+      await Promise.all([nationalInsurance.stop(), creditChina.stop(), frontDatabase.stop()]);
+    },
+  };
+}
