@@ -1,0 +1,59 @@
+/** A database with the query log alone, and logs filled with sample entries. */
+import { ensureLogPartitions } from '../../src/log/partitions.ts';
+import type { Verification } from '../../src/log/verify.ts';
+import type { LogOptions, QueryLog, Receipt } from '../../src/log/writer.ts';
+import { openLog } from '../../src/log/writer.ts';
+import { LOG_DDL } from '../../src/store/migrations/log-ddl.ts';
+import type { Pool } from '../../src/store/sql.ts';
+import { openPool } from '../../src/store/sql.ts';
+import { sampleDocument, sampleEntry } from '../fixtures/log-entries.ts';
+import { emptyDatabase } from './database.ts';
+
+export interface LogDatabase {
+  pool: Pool;
+  /** The name of the partition of this month. */
+  partition: string;
+  open(options?: Partial<LogOptions>): Promise<QueryLog>;
+  /** What a hand with all rights in the database can do: the triggers do not fire. */
+  tamper(statement: string, values?: readonly unknown[]): Promise<void>;
+  clear(): Promise<void>;
+  drop(): Promise<void>;
+}
+
+export async function logDatabase(): Promise<LogDatabase> {
+  const database = await emptyDatabase();
+  const pool = openPool(database.url, { max: 4, applicationName: 'log test' });
+  for (const statement of LOG_DDL) await pool.query(statement);
+  const [partition = ''] = await ensureLogPartitions(pool, new Date(), 1);
+  const tamper = (statement: string, values: readonly unknown[] = []): Promise<void> =>
+    pool.transaction(async (sql) => {
+      await sql.query('set local session_replication_role = replica');
+      await sql.query(statement, values);
+    });
+  return {
+    pool,
+    partition,
+    tamper,
+    open: (options) => openLog({ pool, node: 'test', suite: 'sha256', allowUnsafe: true, ...options }),
+    clear: () => tamper('truncate query_log, log_writer, log_document'),
+    async drop() {
+      await pool.close();
+      await database.drop();
+    },
+  };
+}
+
+/** Keeps the document of a sample entry, then appends the entry. */
+export async function put(log: QueryLog, n: number): Promise<Receipt> {
+  return log.append(sampleEntry(n, { document: await log.document(sampleDocument(n)) }));
+}
+
+/** The sample entries from..to-1 at once. */
+export function fill(log: QueryLog, to: number, from = 0): Promise<Receipt[]> {
+  return Promise.all(Array.from({ length: to - from }, (_, index) => put(log, from + index)));
+}
+
+/** What the verifier says of a log that is as it was written. */
+export function sound(entries: number, writers = 1): Verification {
+  return { entries, writers, verified: true, faults: [] };
+}
