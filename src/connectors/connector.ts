@@ -1,0 +1,87 @@
+import { StopStream } from '../errors.ts';
+import type { Connector, DatabaseVia, HttpPushVia, HttpVia, PullStream, PushStream, Via } from '../model/types.ts';
+import type { OpenConnector, OpenOptions, Page, PullFrom, PushItem, PushResult } from './contract.ts';
+import { openDatabase } from './database.ts';
+import type { Database } from './database.ts';
+import { pullExchange } from './exchange.ts';
+import { pullFile } from './file.ts';
+import { openHttp } from './http.ts';
+import { openSession } from './login.ts';
+import type { Session } from './login.ts';
+import { openNationalInsurance } from './national-insurance.ts';
+import type { NationalInsurance } from './national-insurance.ts';
+import { pullHttp } from './paging.ts';
+import { collectDatabase, pushDatabase } from './push-database.ts';
+import { pushHttp } from './push-http.ts';
+import { fillText } from './template.ts';
+import { pullWatermark } from './watermark.ts';
+
+/**
+ * One outside platform, ready to be read from and written to. Nothing is opened before it is needed; what was opened is shared by the
+ * streams of the connector until `close`. `settings` come from `resolveSettings`.
+ */
+export function openConnector(connector: Connector, settings: Readonly<Record<string, string>>, options: OpenOptions): OpenConnector {
+  const http = openHttp(options);
+  const sessions = new Map<string, Session>();
+  const databases = new Map<string, Database>();
+  let national: NationalInsurance | undefined;
+
+  function session(via: HttpVia | HttpPushVia): Session {
+    const key = JSON.stringify([via.base, via.headers, via.auth, via.ok, via.error]);
+    return cached(sessions, key, () => openSession(http, connector.zh, via, settings));
+  }
+  function database(url: string): Database {
+    return cached(databases, url, () => openDatabase(fillText(url, settings), connector.zh, options));
+  }
+
+  async function* pull(stream: PullStream, from: PullFrom): AsyncGenerator<Page> {
+    yield* from.file === undefined ? pullVia(stream.via, from, stream.zh) : pullFile(from.file, from.cursor, options);
+  }
+
+  function pullVia(via: Via, from: PullFrom, name: string): AsyncIterable<Page> {
+    switch (via.kind) {
+      case 'http':
+        return pullHttp(session(via), via, from.cursor, options);
+      case 'national-insurance':
+        return (national ??= openNationalInsurance(http, settings, options)).pull(via, from);
+      case 'database':
+        return pullDatabase(database(via.url), via, from);
+      case 'file':
+        throw new StopStream(`file-required: ${connector.zh} ${name} 只能从文件读取，请用 --file 指定文件`);
+    }
+  }
+
+  async function* push({ via }: PushStream, items: PushItem[]): AsyncGenerator<PushResult> {
+    switch (via.kind) {
+      case 'http':
+        return yield* pushHttp(session(via), via, items);
+      case 'database':
+        return yield* pushDatabase(database(via.url), via, items, options);
+    }
+  }
+
+  /** Over HTTP there is nobody to ask but the call itself: every key is `unknown`, to be repeated. */
+  async function* collect({ via }: PushStream, keys: string[]): AsyncGenerator<PushResult> {
+    if (via.kind === 'database') yield* collectDatabase(database(via.url), via, keys);
+    else for (const key of keys) yield { key, outcome: 'unknown' };
+  }
+
+  async function close(): Promise<void> {
+    http.close();
+    await Promise.all([...databases.values()].map((one) => one.close()));
+  }
+
+  return { pull, push, collect, close };
+}
+
+function pullDatabase(database: Database, via: DatabaseVia, from: PullFrom): AsyncIterable<Page> {
+  if (via.watermark) return pullWatermark(database, via, via.watermark, from.cursor);
+  if (via.exchange) return pullExchange(database, via, via.exchange);
+  throw new StopStream(`bad-stream: ${via.table} 没有说明按时间戳还是按交换标志读取`);
+}
+
+function cached<T>(known: Map<string, T>, key: string, make: () => T): T {
+  const found = known.get(key) ?? make();
+  known.set(key, found);
+  return found;
+}

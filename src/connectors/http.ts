@@ -1,0 +1,159 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { create, isAxiosError } from 'axios';
+import { RetryLater, StopStream } from '../errors.ts';
+import type { Json } from '../model/types.ts';
+import { DEFAULT_TIMEOUT_MS } from './contract.ts';
+import type { OpenOptions } from './contract.ts';
+
+export interface Request {
+  /** For messages: platform and path as configured, never a filled one. */
+  label: string;
+  method: 'GET' | 'POST';
+  url: string;
+  headers: Record<string, string>;
+  query: Record<string, string>;
+  body: Json | undefined;
+}
+
+export interface Answer {
+  status: number;
+  /** Undefined when the status is no success and the body no JSON. */
+  body: Json | undefined;
+  /** Retry-After in milliseconds. */
+  afterMs: number | undefined;
+}
+
+export interface Http {
+  /** Sends exactly once. RetryLater: no whole answer came. StopStream: an answer came that is no JSON though its status says success. */
+  send(request: Request): Promise<Answer>;
+  close(): void;
+}
+
+const LARGEST_ANSWER = 32 * 1024 * 1024;
+const LONGEST_WAIT_MS = 6 * 3600_000;
+/** The connection was never made, so nothing was sent. */
+const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+/** One client per connector. It follows no redirect, uses no proxy and repeats nothing by itself; a time-out covers the body too. */
+export function openHttp(options: OpenOptions): Http {
+  const agents = {
+    httpAgent: new HttpAgent({ keepAlive: true, maxSockets: 8 }),
+    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: 8 }),
+  };
+  const client = create({
+    ...agents,
+    adapter: 'http',
+    proxy: false,
+    maxRedirects: 0,
+    maxContentLength: LARGEST_ANSWER,
+    maxBodyLength: LARGEST_ANSWER,
+    responseType: 'arraybuffer',
+    validateStatus: () => true,
+    transformRequest: (data: unknown) => data,
+    transformResponse: (data: unknown) => data,
+  });
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+
+  async function send(request: Request): Promise<Answer> {
+    const deadline = AbortSignal.timeout(timeoutMs);
+    try {
+      const response = await client.request<Buffer>({
+        url: withQuery(request),
+        method: request.method,
+        headers: {
+          accept: 'application/json',
+          ...(request.body === undefined ? {} : { 'content-type': 'application/json; charset=utf-8' }),
+          ...request.headers,
+        },
+        data: request.body === undefined ? undefined : JSON.stringify(request.body),
+        signal: options.signal ? AbortSignal.any([deadline, options.signal]) : deadline,
+      });
+      const afterMs = retryAfter(response.headers['retry-after'], options.now());
+      const success = response.status >= 200 && response.status < 300;
+      return { status: response.status, body: success ? parse(response.data, request.label) : parseLeniently(response.data), afterMs };
+    } catch (error) {
+      if (!isAxiosError(error)) throw error;
+      throw failure(request.label, error.code, error.message, deadline.aborted, options.signal?.aborted ?? false);
+    }
+  }
+  function close(): void {
+    agents.httpAgent.destroy();
+    agents.httpsAgent.destroy();
+  }
+  return { send, close };
+}
+
+/** Whether a RetryLater of `send` means that the other side cannot have seen the request. */
+export function neverSent(error: RetryLater): boolean {
+  return error.cause instanceof Error && NEVER_SENT.has(error.cause.message);
+}
+
+/** Status → what follows, for all transports over HTTP. Success statuses and 401/403 (a login may help) are left to the caller. */
+export function mustBeReadable(answer: Answer, label: string, message: string): void {
+  const { status, afterMs } = answer;
+  if (status >= 200 && status < 300) return;
+  if (isBusy(status)) throw new RetryLater(`platform-busy: ${label} 暂时不可用（HTTP ${status}）${message}`, { afterMs });
+  if (status >= 300 && status < 400)
+    throw new StopStream(`platform-redirect: ${label} 要求跳转（HTTP ${status}），请核对接口地址或登录状态`);
+  throw new StopStream(`platform-refused: ${label} 拒绝请求（HTTP ${status}）${message}`);
+}
+
+export function isBusy(status: number): boolean {
+  return status === 408 || status === 425 || status === 429 || status >= 500;
+}
+
+/** An absolute http(s) address from a base and a path, both already filled. */
+export function address(base: string, path: string, label: string): string {
+  const url = `${base.replace(/\/+$/, '')}/${path.replace(/^\/+/, '')}`;
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) throw new StopStream(`bad-address: ${label} 的接口地址不是有效的 http(s) 地址`);
+  return url;
+}
+
+function withQuery(request: Request): string {
+  const query = new URLSearchParams(request.query).toString();
+  return query === '' ? request.url : `${request.url}${request.url.includes('?') ? '&' : '?'}${query}`;
+}
+
+/** Strict UTF-8 and JSON. A body that ends too early is a cut connection; other broken bytes mean that the platform speaks something else. */
+function parse(bytes: Buffer, label: string): Json {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let text: string;
+  try {
+    text = decoder.decode(bytes, { stream: true });
+  } catch {
+    throw new StopStream(`bad-encoding: ${label} 的应答不是 UTF-8 编码`);
+  }
+  if (/^\s*</.test(text)) throw new StopStream(`not-json: ${label} 返回了网页而不是数据，可能是登录页或网关拦截页`);
+  try {
+    decoder.decode();
+    return JSON.parse(text) as Json;
+  } catch {
+    throw new RetryLater(`cut-answer: ${label} 的应答不是完整的 JSON`);
+  }
+}
+
+function parseLeniently(bytes: Buffer): Json | undefined {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The axios error itself is not kept: it holds the headers and the body that were sent. */
+function failure(label: string, code: string | undefined, message: string, late: boolean, stopped: boolean): RetryLater | StopStream {
+  const cause = new Error(code ?? 'unknown');
+  if (stopped) return new RetryLater(`stopped: ${label} 的调用被停止`, { cause });
+  if (late) return new RetryLater(`platform-timeout: ${label} 未在规定时间内完整应答`, { cause });
+  if (message.startsWith('maxContentLength') || message.startsWith('maxBodyLength')) {
+    return new StopStream(`too-large: ${label} 的报文超过 ${LARGEST_ANSWER / 1024 / 1024} MB`, { cause });
+  }
+  return new RetryLater(`platform-unreachable: ${label} 连接失败或中断（${code ?? 'unknown'}）`, { cause });
+}
+
+function retryAfter(header: unknown, now: Date): number | undefined {
+  if (typeof header !== 'string' || header.trim() === '') return undefined;
+  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now.getTime();
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), LONGEST_WAIT_MS);
+}
