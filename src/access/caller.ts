@@ -22,6 +22,8 @@ export interface Purpose {
 /** Coordinates of a document, `Type.field`: what it selects, and what it filters, sorts or groups by. */
 export interface Asked {
   selected: ReadonlySet<string>;
+  /** The part of `selected` that the document names on its own type, not through an interface. */
+  explicit: ReadonlySet<string>;
   constrained: ReadonlySet<string>;
 }
 

@@ -25,6 +25,8 @@ export interface Decision {
   article: string | null;
   /** What would lift a denial or a mask: purposes under which this department is given more. */
   lift: readonly string[];
+  /** Whether a denial is worth an error: rows of the type can appear, or the document named the field on this very type. */
+  told: boolean;
 }
 
 /** The decision for one query (design §4): the store takes nothing else, and reads nothing outside it. */
@@ -60,7 +62,10 @@ export function decide(model: Model, caller: Caller, purpose: Purpose, asked: As
     }
   }
   const decisions = new Map<string, Decision>();
-  for (const coordinate of asked.selected) decisions.set(coordinate, decideOne(model, caller, scopes, coordinate));
+  for (const coordinate of asked.selected) {
+    const told = asked.explicit.has(coordinate) || scopes.some((scope) => covers(model, scope, coordinate));
+    decisions.set(coordinate, { ...decideOne(model, caller, scopes, coordinate), told });
+  }
   return { policy: model.version, purpose: purpose.code, rules: rules.map((r) => r.id), scopes, decisions };
 }
 
@@ -113,9 +118,17 @@ function decideOne(model: Model, caller: Caller, scopes: readonly Scope[], coord
         rule: scope.rule,
         article: scope.article,
         lift: access === 'allow' ? [] : liftOf(model, caller, coordinate, 'mask'),
+        told: true,
       };
   }
-  return { coordinate, access: 'deny', rule: null, article: articleOf(model, coordinate), lift: liftOf(model, caller, coordinate, 'deny') };
+  return {
+    coordinate,
+    access: 'deny',
+    rule: null,
+    article: articleOf(model, coordinate),
+    lift: liftOf(model, caller, coordinate, 'deny'),
+    told: true,
+  };
 }
 
 /** Purposes under which the caller's department is given more than `now`: what an officer may truthfully state instead, or must ask for. */

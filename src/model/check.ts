@@ -37,9 +37,28 @@ function checkFields(model: Model, part: string, path: string, fields: Map<strin
   }
 }
 
+/** Names that every record of the graph has of its own. */
+const COMMON = [
+  'id',
+  'type',
+  'category',
+  'kind',
+  'subject',
+  'region',
+  'publicity',
+  'occurredOn',
+  'validFrom',
+  'validTo',
+  'version',
+  'source',
+  'recordedAt',
+  'changedAt',
+];
+
 function checkCategory(model: Model, category: Category, say: Say): void {
   const part = `category:${category.no}`;
   checkFields(model, part, '/fields', category.fields, say);
+  for (const name of COMMON) if (category.fields.has(name)) say(part, `/fields/${name}`, 'is the name of a field that every record has');
   for (const kind of category.kinds.values()) {
     for (const name of [...kind.fact, ...kind.required]) {
       if (!category.fields.has(name)) say(part, `/kinds/${kind.id}`, `${name} is no field of the category`);

@@ -57,7 +57,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   if (!existsSync(home.cluster)) await initCluster(home, options.test === true);
   const { child, port } = await launch(home, options);
   const guard = guardOf(child, home);
-  const url = (database: string): string => `postgres://${USER}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+  const url = (database: string): string => addressOf(password, port, database);
   const stop = async (mode: 'fast' | 'immediate' = 'fast'): Promise<void> => {
     if (ended(child)) return;
     const exited = once(child, 'exit');
@@ -76,6 +76,22 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   }
   return { url, port, pid: child.pid ?? 0, dataDir: home.dataDir, stop };
 }
+
+/** The address of a server that another process (the demo) runs on the folder; undefined when there is none. It holds the password. */
+export function runningEmbedded(dataDir: string): ((database: string) => string) | undefined {
+  if (!existsSync(dataDir)) return undefined;
+  const home = prepareHome(dataDir);
+  const file = join(home.cluster, 'postmaster.pid');
+  if (!existsSync(file) || !existsSync(home.passwordFile)) return undefined;
+  const lines = readFileSync(file, 'utf8').split('\n');
+  const pid = Number(lines[0] ?? 0);
+  const port = Number(lines[3] ?? 0);
+  if (!alive(pid) || !isServerOf(pid, home.cluster) || lines[7]?.trim() !== 'ready') return undefined;
+  return (database) => addressOf(readFileSync(home.passwordFile, 'utf8'), port, database);
+}
+
+const addressOf = (password: string, port: number, database: string): string =>
+  `postgres://${USER}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
 
 function ensurePassword({ passwordFile, user }: Home): string {
   if (!existsSync(passwordFile)) {

@@ -144,17 +144,18 @@ async function writeCurrent(
   const of = <T>(get: (w: Write) => T): T[] => writes.map(get);
   const values = writes.map((w) => valuesOf(keys, model, w.record));
   await sql.query(
-    `insert into record (id, subject_id, subject_kind, category, kind, publicity, region, connector, stream, source_key, source_version, version, deleted,
+    `insert into record (id, subject_id, subject_kind, category, kind, publicity, region, region_inherited, connector, stream, source_key, source_version, version, deleted,
        ordered_on, occurred_on, valid_from, valid_to, fact, content, open, internal, commercial, personal, sealed, masks, run_id)
-     select id, subject_id, subject_kind, category, kind, publicity, region, $1, $2, source_key, source_version, version, deleted,
-       coalesce(occurred_on, valid_from, $3::date), occurred_on, valid_from, valid_to, fact, content, open, internal, commercial, personal, sealed, masks, $4
+     select t.id, subject_id, subject_kind, category, t.kind, publicity, coalesce(t.region, s.region), t.region is null, $1, $2, source_key, source_version, version, deleted,
+       coalesce(occurred_on, valid_from, $3::date), occurred_on, valid_from, valid_to, fact, content, t.open, t.internal, t.commercial, t.personal, t.sealed, t.masks, $4
      from unnest($5::bigint[], $6::bigint[], $7::text[], $8::int[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::int[], $15::bool[],
        $16::date[], $17::date[], $18::date[], $19::bytea[], $20::bytea[], $21::jsonb[], $22::jsonb[], $23::jsonb[], $24::jsonb[], $25::jsonb[], $26::jsonb[])
        as t(id, subject_id, subject_kind, category, kind, publicity, region, source_key, source_version, version, deleted,
          occurred_on, valid_from, valid_to, fact, content, open, internal, commercial, personal, sealed, masks)
+       join subject s on s.id = t.subject_id
      on conflict (connector, stream, source_key) do update set
        subject_id = excluded.subject_id, subject_kind = excluded.subject_kind, category = excluded.category, kind = excluded.kind,
-       publicity = excluded.publicity, region = excluded.region, source_version = excluded.source_version, version = excluded.version,
+       publicity = excluded.publicity, region = excluded.region, region_inherited = excluded.region_inherited, source_version = excluded.source_version, version = excluded.version,
        deleted = excluded.deleted, ordered_on = excluded.ordered_on, occurred_on = excluded.occurred_on, valid_from = excluded.valid_from,
        valid_to = excluded.valid_to, fact = excluded.fact, content = excluded.content, open = excluded.open, internal = excluded.internal,
        commercial = excluded.commercial, personal = excluded.personal, sealed = excluded.sealed, masks = excluded.masks,
@@ -170,7 +171,7 @@ async function writeCurrent(
       of((w) => w.record.category),
       of((w) => w.record.kind),
       of((w) => model.categories.get(w.record.category)?.kinds.get(w.record.kind)?.publicity ?? 'non-public'),
-      of((w) => w.record.region ?? w.record.subject.region),
+      of((w) => w.record.region),
       of((w) => w.key),
       of((w) => w.record.version),
       of((w) => w.version),

@@ -147,3 +147,13 @@ export async function lastRuns(sql: Sql): Promise<StreamStatus[]> {
   );
   return rows;
 }
+
+/** Runs that the ledger has as running although no process holds their stream any more. */
+export async function brokenRuns(sql: Sql): Promise<{ connector: string; stream: string }[]> {
+  const { rows } = await sql.query<{ connector: string; stream: string }>(
+    `select distinct r.connector, r.stream from run r where r.state = 'running' and not exists (
+       select from pg_locks l where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
+         and l.classid = 7301002::oid and l.objid = (hashtext(r.connector || '/' || r.stream)::bigint & 4294967295)::oid)`,
+  );
+  return rows;
+}

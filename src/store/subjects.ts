@@ -85,8 +85,20 @@ async function insertSubjects(sql: Sql, drafts: Draft[]): Promise<void> {
   await sql.query(`insert into subject (id, kind, region) select * from unnest($1::bigint[], $2::text[], $3::text[])`, [
     ids,
     drafts.map((d) => d.record.subject.kind),
-    drafts.map((d) => d.record.subject.region),
+    drafts.map((d) => d.record.subject.region ?? registeredRegion(d.record)),
   ]);
+}
+
+/**
+ * The region that an organisation's own numbers state: where it was registered (GB 32100, digits 3–8) or designated. A statement of the
+ * issuing authority, so it stands until a source tells the region; a person's numbers say only where they were issued and tell nothing.
+ */
+function registeredRegion(record: MappedRecord): string | null {
+  for (const { scheme, code } of record.subject.identifiers) {
+    if (scheme === 'uscc') return code.slice(2, 8);
+    if (scheme === 'institution-code' || scheme === 'practitioner-code') return code.slice(1, 7);
+  }
+  return null;
 }
 
 /** Ids taken ahead, so that rows and what refers to them can be written in bulk without relying on the order of RETURNING. */
@@ -153,7 +165,7 @@ async function describe(sql: Sql, keys: Keys, model: Model, subjectOf: Map<Mappe
   });
   const column = (i: number) => columns.map((c) => c[i] ?? null);
   // A name or region once taken from a registration is replaced only by a registration; a field once known is never blanked.
-  await sql.query(
+  const { rows: changed } = await sql.query<{ id: number }>(
     `with told as (
        select * from unnest($1::bigint[], $2::bool[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::jsonb[], $10::text[])
          as t(id, registered, region, open, internal, commercial, personal, sealed, masks, roles)),
@@ -167,7 +179,8 @@ async function describe(sql: Sql, keys: Keys, model: Model, subjectOf: Map<Mappe
      update subject s set region = n.region, roles = n.roles, named_by_registration = n.named, changed_at = now(),
        ${CLASS_COLUMNS.map((c) => `${c} = n.${c}`).join(', ')}
      from next n where s.id = n.id and (s.region, s.roles, s.named_by_registration, s.open, s.internal, s.commercial, s.personal, s.masks)
-       is distinct from (n.region, n.roles, n.named, n.open, n.internal, n.commercial, n.personal, n.masks)`,
+       is distinct from (n.region, n.roles, n.named, n.open, n.internal, n.commercial, n.personal, n.masks)
+     returning s.id`,
     [
       ids,
       rows.map((e) => e.registered),
@@ -175,6 +188,13 @@ async function describe(sql: Sql, keys: Keys, model: Model, subjectOf: Map<Mappe
       ...[0, 1, 2, 3, 4, 5].map(column),
       rows.map((e) => [...e.roles].join(',')),
     ],
+  );
+  if (changed.length === 0) return;
+  // A record whose source tells no region lies where its subject lies: own-region rules follow the subject.
+  await sql.query(
+    `update record r set region = s.region from subject s
+     where r.subject_id = s.id and s.id = any($1) and r.region_inherited and r.region is distinct from s.region`,
+    [changed.map((row) => row.id)],
   );
 }
 
@@ -184,4 +204,13 @@ const CLASS_COLUMNS = ['open', 'internal', 'commercial', 'personal', 'sealed', '
 function merge(column: string): string {
   const both = `case when t.registered then coalesce(s.${column}, '{}') || coalesce(t.${column}, '{}') else coalesce(t.${column}, '{}') || coalesce(s.${column}, '{}') end`;
   return column === 'open' ? both : `nullif(${both}, '{}'::jsonb)`;
+}
+
+/** Codes of a scheme the hub knows, in order after `after`: what streams that ask per subject are driven by. Only schemes whose codes may be read. */
+export async function knownCodes(sql: Sql, scheme: string, after: string | null, limit: number): Promise<string[]> {
+  const { rows } = await sql.query<{ code: string }>(
+    'select code from subject_code where scheme = $1 and code > $2 order by code limit $3',
+    [scheme, after ?? '', limit],
+  );
+  return rows.map((row) => row.code);
 }

@@ -1,0 +1,73 @@
+import { allStreams } from '../model/load.ts';
+import type { Model, Stream } from '../model/types.ts';
+import { enqueueStream, type RunningWorker } from './worker.ts';
+
+/** What a full sync tells of each stream as it goes. */
+export interface SyncProgress {
+  connector: string;
+  stream: string;
+  state: 'running' | 'done' | 'failed';
+  in: number;
+  total: number | undefined;
+  error?: string;
+}
+
+/**
+ * Runs every stream of a model once through the queue: pulls as soon as the streams they come after are done, pushes when all pulls are.
+ * Resolves with the run ids by stream; a stream that failed for good has none, and those after it still run.
+ */
+export async function syncAll(
+  running: RunningWorker,
+  model: Model,
+  trigger: 'manual' | 'demo',
+  tell: (progress: SyncProgress) => void,
+): Promise<Map<string, number>> {
+  const streams = allStreams(model).filter((s) => s.direction === 'push' || s.via.kind !== 'file');
+  const runs = new Map<string, number>();
+  const over = new Set<string>();
+  const asked = new Set<string>();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const finish = (name: string) => {
+    over.add(name);
+    if (over.size === streams.length) resolve();
+    else ask();
+  };
+  const ask = () => {
+    for (const stream of streams) {
+      const name = nameOf(stream);
+      if (asked.has(name) || !before(streams, stream).every((n) => over.has(n))) continue;
+      asked.add(name);
+      tell({ connector: stream.connector, stream: stream.id, state: 'running', in: 0, total: undefined });
+      enqueueStream(running.queue, { connector: stream.connector, stream: stream.id, trigger }).catch(reject);
+    }
+  };
+  const { worker } = running;
+  worker.on('progress', (job, progress) => {
+    if (typeof progress !== 'object') return;
+    const { in: taken, total } = progress as { in?: number; total?: number | null };
+    tell({ ...job.data, state: 'running', in: taken ?? 0, total: total ?? undefined });
+  });
+  worker.on('completed', (job, result) => {
+    const name = `${job.data.connector}/${job.data.stream}`;
+    if (!asked.has(name) || over.has(name) || result.run === null) return;
+    runs.set(name, result.run);
+    tell({ connector: job.data.connector, stream: job.data.stream, state: 'done', in: 0, total: undefined });
+    finish(name);
+  });
+  worker.on('failed', (job, error) => {
+    if (!job || (error.name !== 'UnrecoverableError' && job.attemptsMade < (job.opts.attempts ?? 1))) return;
+    const name = `${job.data.connector}/${job.data.stream}`;
+    tell({ connector: job.data.connector, stream: job.data.stream, state: 'failed', in: 0, total: undefined, error: error.message });
+    finish(name);
+  });
+  ask();
+  await promise;
+  return runs;
+}
+
+const nameOf = (stream: Stream) => `${stream.connector}/${stream.id}`;
+
+function before(streams: readonly Stream[], stream: Stream): string[] {
+  if (stream.direction === 'push') return streams.filter((s) => s.direction === 'pull').map(nameOf);
+  return stream.after.map((id) => `${stream.connector}/${id}`);
+}

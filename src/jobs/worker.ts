@@ -1,0 +1,104 @@
+import type { Job } from 'bullmq';
+import { RetryLater, StopStream } from '../errors.ts';
+import { ensureLogPartitions } from '../log/partitions.ts';
+import { findStream } from '../model/load.ts';
+import { openOutbox } from '../store/outbox.ts';
+import { brokenRuns } from '../store/runs.ts';
+import { isUnavailable } from '../store/unavailable.ts';
+import type { Jobs } from './hub.ts';
+import { type RunResult, runPull } from './pull.ts';
+import { runPush } from './push.ts';
+import { giveUp, type QueueBackend, type StreamJob, type StreamOutcome, type StreamQueue, type StreamWorker } from './queues.ts';
+import { upsertSchedules } from './schedule.ts';
+
+export interface RunningWorker {
+  queue: StreamQueue;
+  worker: StreamWorker;
+  /** Lets the streams under way finish their page, then stops. */
+  stop(): Promise<void>;
+}
+
+/** How often the outbox, dead runs and the log's partitions are looked at, whatever became of the queues. */
+const SWEEP_MS = 10_000;
+
+/**
+ * The work process: schedules as the model has them, a worker for the streams, and a sweep that makes the queues dispensable – what the
+ * ledger or the outbox says is due is queued again, even when every queue was wiped.
+ */
+export async function startWorker(jobs: Jobs, backend: QueueBackend, options: { concurrency: number }): Promise<RunningWorker> {
+  const onError = (error: Error) => jobs.logger.warn({ err: error.message }, 'queue');
+  const queue = backend.queue(onError);
+  await queue.waitUntilReady();
+  const stopping = new AbortController();
+  const worker = backend.worker((job) => runJob(jobs, queue, job, stopping.signal), options.concurrency, onError);
+  const { kept, removed } = await upsertSchedules(jobs.pool, queue, jobs.model);
+  jobs.logger.info({ schedules: kept, removed, backend: backend.kind }, 'worker ready');
+  const sweep = () => sweepOnce(jobs, queue).catch((error: unknown) => jobs.logger.warn({ err: String(error) }, 'sweep'));
+  await sweep();
+  const timer = setInterval(() => void sweep(), SWEEP_MS);
+  return {
+    queue,
+    worker,
+    async stop() {
+      clearInterval(timer);
+      stopping.abort();
+      await worker.close();
+      await queue.close();
+    },
+  };
+}
+
+/** Queues a stream now; while the same stream is waiting or running, once is enough. */
+export async function enqueueStream(queue: StreamQueue, job: StreamJob): Promise<void> {
+  await queue.add('run', job, { deduplication: { id: `${job.connector}/${job.stream}` } });
+}
+
+async function runJob(jobs: Jobs, queue: StreamQueue, job: Job<StreamJob, StreamOutcome>, signal: AbortSignal): Promise<StreamOutcome> {
+  const { connector, stream: id, trigger } = job.data;
+  const stream = findStream(jobs.model, `${connector}/${id}`);
+  if (stream === undefined) throw giveUp(`stream ${connector}/${id} does not exist in this version of the model`);
+  const logger = jobs.logger.child({ connector, stream: id });
+  try {
+    const progress = (counts: RunResult['counts'], total: number | undefined) =>
+      void job.updateProgress({ ...counts, total: total ?? null }).catch(() => undefined);
+    const options = { trigger, onProgress: progress, signal };
+    const result = stream.direction === 'pull' ? await runPull(jobs, stream, options) : await runPush(jobs, stream, options);
+    if (result === undefined) return { run: null, state: 'skipped' };
+    logger.info({ run: result.run, ...result.counts }, 'run done');
+    if (stream.direction === 'pull') await wakePushes(jobs, queue);
+    return { run: result.run, state: 'done' };
+  } catch (error) {
+    throw instructionOf(error, logger);
+  }
+}
+
+/** The one place where an error's class becomes BullMQ's behaviour. */
+function instructionOf(error: unknown, logger: Jobs['logger']): unknown {
+  if (error instanceof StopStream) {
+    logger.error({ err: error.message }, 'stream stopped: an operator is needed');
+    return giveUp(error.message);
+  }
+  if (error instanceof RetryLater || isUnavailable(error)) {
+    logger.warn({ err: error instanceof Error ? error.message : '' }, 'run will be repeated');
+    return error;
+  }
+  logger.error({ err: error instanceof Error ? error.stack : String(error) }, 'bug');
+  return error;
+}
+
+async function wakePushes(jobs: Jobs, queue: StreamQueue): Promise<void> {
+  for (const { connector, stream } of await openOutbox(jobs.pool)) await enqueueStream(queue, { connector, stream, trigger: 'schedule' });
+}
+
+async function sweepOnce(jobs: Jobs, queue: StreamQueue): Promise<void> {
+  await ensureLogPartitions(jobs.pool, jobs.now(), 2);
+  await wakePushes(jobs, queue);
+  for (const { connector, stream } of await brokenRuns(jobs.pool)) {
+    // Its worker died: BullMQ would notice after the job's lock, the ledger knows at once.
+    await queue.add(
+      'run',
+      { connector, stream, trigger: 'schedule' },
+      { deduplication: { id: `recover ${connector}/${stream}`, ttl: SWEEP_MS } },
+    );
+  }
+}

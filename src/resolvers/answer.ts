@@ -1,0 +1,178 @@
+import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
+import {
+  type DocumentNode,
+  type GraphQLFormattedError,
+  type GraphQLSchema,
+  OperationTypeNode,
+  print,
+  stripIgnoredCharacters,
+} from 'graphql';
+import type { Purpose } from '../access/caller.ts';
+import { type Decision, decide } from '../access/decide.ts';
+import { Refused } from '../errors.ts';
+import type { LogEntry, Outcome } from '../log/entry.ts';
+import { tokeniseVariables } from '../log/tokens.ts';
+import type { QueryLog, Receipt } from '../log/writer.ts';
+import type { Model } from '../model/types.ts';
+import type { Keys } from '../store/keys.ts';
+import { openReader } from '../store/reader.ts';
+import type { Sql } from '../store/sql.ts';
+import { openBatches } from './batches.ts';
+import type { Context } from './context.ts';
+import { askedBy, isIntrospection, protectedCoordinates } from './coordinates.ts';
+import { withoutLiterals } from './literals.ts';
+import { asGraphQLError, deniedError, FAILURES, INVALID, textOf } from './refusal.ts';
+
+export interface Answering {
+  model: Model;
+  schema: GraphQLSchema;
+  sql: Sql;
+  keys: Keys;
+  log: QueryLog;
+}
+
+type Request = GraphQLRequestContext<Context>;
+const INTROSPECTION: Purpose = { code: 'introspection', basis: '', case: '' };
+
+/**
+ * The journey of a query after validation (design §4): decide before anything runs, execute with the grant, and let the answer leave only
+ * when its log entry is durable. If the entry cannot be written the caller gets a typed 503 and no data.
+ */
+export function answering(hub: Answering): ApolloServerPlugin<Context> {
+  const known = protectedCoordinates(hub.model);
+  return {
+    async requestDidStart() {
+      return {
+        async didResolveOperation(request) {
+          try {
+            grantRequest(hub, known, request);
+          } catch (error) {
+            throw error instanceof Refused ? asGraphQLError(error) : error;
+          }
+        },
+        async willSendResponse(request) {
+          const { body, http } = request.response;
+          if (body.kind !== 'single') return;
+          const result = body.singleResult;
+          const failure = result.errors?.find((e) => FAILURES.has(codeOf(e)));
+          if (failure) {
+            body.singleResult = { errors: [failure] };
+            http.status = codeOf(failure) === 'UNAVAILABLE' ? 503 : 500;
+          } else addDenials(request, result as { errors?: readonly GraphQLFormattedError[] });
+          try {
+            const receipt = await hub.log.append(await entryOf(hub, request, failure && codeOf(failure)));
+            body.singleResult.extensions = { ...body.singleResult.extensions, ...extensionsOf(request, receipt) };
+          } catch {
+            // No log, no answer: whatever was read stays here.
+            body.singleResult = { errors: [{ message: textOf('LOG_UNAVAILABLE'), extensions: { code: 'LOG_UNAVAILABLE' } }] };
+            http.status = 503;
+          }
+          request.contextValue.logged = true;
+        },
+      };
+    },
+  };
+}
+
+function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Request): void {
+  const { contextValue: context } = request;
+  const document = request.document as DocumentNode;
+  const purpose = isIntrospection(document) ? INTROSPECTION : checkedPurpose(hub.model, context);
+  const asked = askedBy(hub.schema, hub.model, known, document, request.operationName ?? '', request.request.variables ?? {});
+  const grant = decide(hub.model, context.caller, purpose, asked);
+  if (context.strict) {
+    const denied = deniedOf(grant.decisions.values());
+    if (denied.length > 0) {
+      const details = { denied: denied.map(({ coordinate, article, lift }) => ({ coordinate, article, lift })) };
+      throw new Refused('ACCESS_DENIED', '查询包含未授权字段,按严格模式整体拒绝', { status: 403, details });
+    }
+  }
+  const reader = openReader(hub.sql, hub.keys, hub.model, grant);
+  context.granted = { grant, reader, batches: openBatches(reader) };
+}
+
+/** The stated purpose. Throws `Refused` PURPOSE_REQUIRED or PURPOSE_UNKNOWN: no query without a purpose (HN-23.2). */
+function checkedPurpose(model: Model, context: Context): Purpose {
+  const details = { article: 'HN-23.2' };
+  if (context.purpose === undefined) throw new Refused('PURPOSE_REQUIRED', '查询须说明用途', { status: 400, details });
+  if (!model.codes.get('purposes')?.values.has(context.purpose.code))
+    throw new Refused('PURPOSE_UNKNOWN', '查询用途代码不存在', { status: 400, details });
+  return context.purpose;
+}
+
+const deniedOf = (decisions: Iterable<Decision>) => [...decisions].filter((d) => d.access === 'deny' && d.told);
+
+function addDenials(request: Request, result: { errors?: readonly GraphQLFormattedError[]; data?: unknown }): void {
+  if (result.data === undefined || !request.contextValue.granted) return;
+  const denied = deniedOf(request.contextValue.granted.grant.decisions.values());
+  if (denied.length > 0) result.errors = [...(result.errors ?? []), ...denied.map(deniedError)];
+}
+
+function extensionsOf(request: Request, receipt: Receipt): Record<string, unknown> {
+  const log = { id: receipt.id, writer: receipt.writer, seq: receipt.seq, hash: receipt.hash, at: receipt.at };
+  const { granted } = request.contextValue;
+  if (granted === undefined || granted.grant.purpose === INTROSPECTION.code) return { log };
+  const by = (access: string) =>
+    [...granted.grant.decisions.values()]
+      .filter((d) => d.access === access && d.told)
+      .map(({ coordinate, rule, article, lift }) => ({ coordinate, rule: rule ?? 'no-rule', article, lift }));
+  return { log, access: { purpose: granted.grant.purpose, masked: by('mask'), denied: by('deny') } };
+}
+
+function errorsOf(request: Request): readonly GraphQLFormattedError[] {
+  const body = request.response?.body;
+  return body?.kind === 'single' ? (body.singleResult.errors ?? []) : [];
+}
+
+const codeOf = (error: GraphQLFormattedError) => String(error.extensions?.['code'] ?? 'INTERNAL_SERVER_ERROR');
+
+async function entryOf(hub: Answering, request: Request, failure: string | undefined): Promise<LogEntry> {
+  const { contextValue: context, operation } = request;
+  const { granted, caller } = context;
+  const errors = errorsOf(request).filter((e) => codeOf(e) !== 'FIELD_DENIED');
+  const code = failure ?? (errors[0] ? codeOf(errors[0]) : '');
+  const shown = granted?.reader.shown;
+  const decisions = [...(granted?.grant.decisions.values() ?? [])];
+  const of = (access: string) => decisions.filter((d) => d.access === access && d.told).map((d) => d.coordinate);
+  const outcome: Outcome = outcomeOf(code, failure, granted !== undefined, shown?.rows ?? 0);
+  const token = (text: string) => hub.keys.blind('log-variable', text).toString('base64url');
+  return {
+    kind:
+      request.document && isIntrospection(request.document)
+        ? 'introspection'
+        : operation?.operation === OperationTypeNode.MUTATION
+          ? 'mutation'
+          : 'query',
+    person: { id: caller.id, name: caller.name },
+    department: caller.department,
+    role: caller.role,
+    region: caller.region,
+    actingFor: caller.actingFor,
+    purpose: {
+      code: granted?.grant.purpose ?? context.purpose?.code ?? '',
+      basis: context.purpose?.basis ?? '',
+      case: context.purpose?.case ?? '',
+    },
+    operation: request.operationName ?? null,
+    document: request.document ? await hub.log.document(stripIgnoredCharacters(print(withoutLiterals(request.document)))) : '',
+    variables: tokeniseVariables(request.request.variables ?? {}, token),
+    fields: outcome === 'answered' ? [...(shown?.coordinates ?? [])].sort() : [],
+    masked: of('mask'),
+    denied: of('deny'),
+    categories: [...(shown?.categories ?? [])].sort((a, b) => a - b),
+    subjects: [...(shown?.subjects ?? [])].map((id) => hub.keys.blind('log-subject', String(id))),
+    rows: shown?.rows ?? 0,
+    policy: hub.model.version,
+    rules: granted?.grant.rules ?? [],
+    outcome,
+    code: outcome === 'answered' ? '' : code,
+    durationMs: Math.max(0, Math.round(performance.now() - context.startedAt)),
+    client: context.client,
+  };
+}
+
+function outcomeOf(code: string, failure: string | undefined, granted: boolean, rows: number): Outcome {
+  if (failure !== undefined) return 'failed';
+  if (code === '' || (granted && rows > 0)) return 'answered';
+  return INVALID.has(code) ? 'invalid' : 'refused';
+}

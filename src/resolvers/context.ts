@@ -1,0 +1,29 @@
+import type { Caller, Purpose } from '../access/caller.ts';
+import type { Grant } from '../access/decide.ts';
+import type { Model } from '../model/types.ts';
+import type { Reader } from '../store/reader.ts';
+import type { Batches } from './batches.ts';
+
+/** What a request carries from HTTP to the answer. `grant`, `reader` and `batches` exist once the decision is made, before anything runs. */
+export interface Context {
+  readonly startedAt: number;
+  readonly caller: Caller;
+  /** As stated; checked in the decision. */
+  readonly purpose: Purpose | undefined;
+  /** `X-Access: strict`: a query with a denied field is refused as a whole. */
+  readonly strict: boolean;
+  /** Client address, for the log. */
+  readonly client: string;
+  readonly model: Model;
+  /** The day in Asia/Shanghai. */
+  readonly today: string;
+  /** Whether the log has an entry of this request. */
+  logged: boolean;
+  granted: { grant: Grant; reader: Reader; batches: Batches } | undefined;
+}
+
+/** The granted part, for resolvers: they run only after the decision. */
+export function grantedOf(context: Context): NonNullable<Context['granted']> {
+  if (context.granted === undefined) throw new Error('a resolver ran before the decision');
+  return context.granted;
+}

@@ -1,0 +1,95 @@
+import {
+  type ArgumentNode,
+  type DocumentNode,
+  type FieldNode,
+  getDirectiveValues,
+  getNamedType,
+  GraphQLIncludeDirective,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  GraphQLSkipDirective,
+  isAbstractType,
+  Kind,
+  type SelectionNode,
+  separateOperations,
+  TypeInfo,
+  valueFromAST,
+  visit,
+  visitWithTypeInfo,
+} from 'graphql';
+import type { Asked } from '../access/caller.ts';
+import type { Model } from '../model/types.ts';
+import { filteredFields } from './where.ts';
+
+type Variables = Readonly<Record<string, unknown>>;
+
+/** The catalog's coordinates: everything that needs a grant. */
+export function protectedCoordinates(model: Model): Set<string> {
+  const types = [...model.subjects.values(), ...model.categories.values()];
+  return new Set(types.flatMap((type) => [...type.fields.keys()].map((field) => `${type.type}.${field}`)));
+}
+
+/**
+ * What one operation asks for (design §4): protected coordinates it selects, with interfaces taken as all their types, and those it filters
+ * by. Selections that @skip or @include leave out are not asked. Reads the document and the variables, never data.
+ */
+export function askedBy(
+  schema: GraphQLSchema,
+  model: Model,
+  known: ReadonlySet<string>,
+  document: DocumentNode,
+  operation: string,
+  variables: Variables,
+): Asked {
+  const selected = new Set<string>();
+  const explicit = new Set<string>();
+  const constrained = new Set<string>();
+  const own = separateOperations(document)[operation] ?? document;
+  const info = new TypeInfo(schema);
+  const skipLeftOut = (node: SelectionNode) => (isLeftOut(node, variables) ? false : undefined);
+  visit(
+    own,
+    visitWithTypeInfo(info, {
+      InlineFragment: skipLeftOut,
+      FragmentSpread: skipLeftOut,
+      Field(node: FieldNode) {
+        if (isLeftOut(node, variables)) return false;
+        const parent = info.getParentType();
+        for (const type of concrete(schema, parent)) {
+          const coordinate = `${type}.${node.name.value}`;
+          if (!known.has(coordinate)) continue;
+          selected.add(coordinate);
+          if (type === parent?.name) explicit.add(coordinate);
+        }
+        return undefined;
+      },
+      Argument(node: ArgumentNode) {
+        const type = info.getInputType();
+        if (node.name.value !== 'where' || !type) return;
+        for (const coordinate of filteredFields(model, getNamedType(type).name, valueFromAST(node.value, type, variables)))
+          constrained.add(coordinate);
+      },
+    }),
+  );
+  return { selected, explicit, constrained };
+}
+
+/** Whether an operation asks for nothing but the schema itself. */
+export function isIntrospection(document: DocumentNode): boolean {
+  return document.definitions.every(
+    (definition) =>
+      definition.kind !== Kind.OPERATION_DEFINITION ||
+      definition.selectionSet.selections.every((s) => s.kind === Kind.FIELD && s.name.value.startsWith('__')),
+  );
+}
+
+function concrete(schema: GraphQLSchema, type: GraphQLNamedType | null | undefined): string[] {
+  if (!type) return [];
+  return isAbstractType(type) ? schema.getPossibleTypes(type).map((t) => t.name) : [type.name];
+}
+
+function isLeftOut(node: SelectionNode, variables: Variables): boolean {
+  const skip = getDirectiveValues(GraphQLSkipDirective, node, variables);
+  const include = getDirectiveValues(GraphQLIncludeDirective, node, variables);
+  return skip?.['if'] === true || include?.['if'] === false;
+}

@@ -1,0 +1,236 @@
+import { Arg, type ClassType, Ctx, Field, FieldResolver, Int, ObjectType, Query, Resolver, Root } from 'type-graphql';
+import { explain } from '../access/decide.ts';
+import { Refused } from '../errors.ts';
+import type { Category as CatalogCategory, Model } from '../model/types.ts';
+import type { PageOf, RecordRow, SubjectRow } from '../store/rows.ts';
+import { type Context, grantedOf } from './context.ts';
+import { SubjectWhereInput } from './inputs.ts';
+import { type CatalogTypes, CreditRecord, enumName, RecordConnection, Source, Subject, SubjectConnection } from './types.ts';
+import { toRecordWhere } from './where.ts';
+
+@ObjectType({ description: '档案中的一个类别 (one category of an archive)' })
+class CategoryArchive {
+  @Field(() => String, { description: '类别代码 (category)' })
+  id!: string;
+
+  @Field(() => Int, { description: '类别序号,1 至 12 (number of HN-14)' })
+  no!: number;
+
+  @Field(() => String)
+  zh!: string;
+
+  @Field(() => String)
+  en!: string;
+
+  @Field(() => Int, { description: '可见记录数 (records the caller may see)' })
+  count!: number;
+
+  subject!: number;
+}
+
+@ObjectType({ description: '目录字段 (field of the catalog)', simpleResolvers: true })
+class CatalogField {
+  @Field(() => String)
+  coordinate!: string;
+  @Field(() => String)
+  zh!: string;
+  @Field(() => String)
+  en!: string;
+  @Field(() => String)
+  type!: string;
+  @Field(() => String, { description: '敏感级别 (sensitivity, HN-5)' })
+  sensitivity!: string;
+  @Field(() => String)
+  article!: string;
+}
+
+@ObjectType({ description: '目录类别 (category of the catalog)', simpleResolvers: true })
+class CatalogCategoryType {
+  @Field(() => Int)
+  no!: number;
+  @Field(() => String)
+  id!: string;
+  @Field(() => String)
+  zh!: string;
+  @Field(() => String)
+  en!: string;
+  @Field(() => String)
+  article!: string;
+  @Field(() => [String])
+  kinds!: string[];
+  @Field(() => [CatalogField])
+  fields!: CatalogField[];
+}
+
+@ObjectType({ description: '授权说明 (why a field may or may not be seen, U3)', simpleResolvers: true })
+class Explanation {
+  @Field(() => String)
+  coordinate!: string;
+  @Field(() => String, { description: 'allow、mask 或 deny' })
+  access!: string;
+  @Field(() => String, { nullable: true, description: '规则 (rule)' })
+  rule!: string | null;
+  @Field(() => String, { nullable: true, description: '依据条款 (article)' })
+  article!: string | null;
+  @Field(() => [String], { description: '可解除限制的查询用途 (purposes that would give more)' })
+  lift!: string[];
+}
+
+const DEFAULT_PAGE = 20;
+
+/** A row as graphql-js reads it: catalog fields beside the common ones (the model refuses catalog fields of the same name). */
+function toSubject(row: SubjectRow): Subject {
+  return {
+    name: null,
+    ...row.fields,
+    rowId: row.rowId,
+    type: row.type,
+    id: row.id,
+    kind: row.kind,
+    region: row.region,
+    roles: row.roles,
+  } as unknown as Subject;
+}
+
+function toRecord(model: Model, row: RecordRow): CreditRecord {
+  const connector = model.connectors.get(row.connector);
+  const { fields, ...common } = row;
+  const source: Source = {
+    connector: row.connector,
+    stream: row.stream,
+    department: connector?.department ?? '',
+    route: connector?.route ?? '',
+    version: row.sourceVersion,
+  };
+  return { ...fields, ...common, source, categoryNo: row.category } as unknown as CreditRecord;
+}
+
+function toRecords(model: Model, page: PageOf<RecordRow>): RecordConnection {
+  return { nodes: page.nodes.map((row) => toRecord(model, row)), pageInfo: { endCursor: page.endCursor, hasNextPage: page.hasNextPage } };
+}
+
+const pageOf = (first: number, after: string | null | undefined) => ({ first, after: after ?? undefined });
+
+/** The resolver classes, made once the catalog's types exist. They only translate: the reader of the grant decides what there is. */
+export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: ClassType): [ClassType, ...ClassType[]] {
+  type Where = Record<string, unknown> | undefined;
+
+  @Resolver()
+  class HubQuery {
+    @Query(() => Subject, {
+      nullable: true,
+      description: '按代码查询信用主体:统一社会信用代码、证件号码或平台编号 (subject by any of its codes)',
+    })
+    async subject(@Arg('code', () => String) code: string, @Ctx() context: Context): Promise<Subject> {
+      const row = await grantedOf(context).reader.subjectByCode(code, context.today);
+      if (row === undefined) throw new Refused('SUBJECT_NOT_FOUND', '未找到该信用主体,或其不在授权范围内');
+      return toSubject(row);
+    }
+
+    @Query(() => SubjectConnection, { description: '信用主体列表 (subjects)' })
+    async subjects(
+      @Arg('where', () => SubjectWhereInput, { nullable: true }) where: SubjectWhereInput | undefined,
+      @Arg('first', () => Int, { defaultValue: DEFAULT_PAGE }) first: number,
+      @Arg('after', () => String, { nullable: true }) after: string | undefined,
+      @Ctx() context: Context,
+    ): Promise<SubjectConnection> {
+      const given = Object.fromEntries(Object.entries(where ?? {}).filter(([, v]) => v !== null && v !== undefined));
+      const page = await grantedOf(context).reader.subjects(given, pageOf(first, after));
+      return { nodes: page.nodes.map(toSubject), pageInfo: { endCursor: page.endCursor, hasNextPage: page.hasNextPage } };
+    }
+
+    @Query(() => RecordConnection, { description: '信用信息列表,按日期从新到旧 (records, newest first)' })
+    async records(
+      @Arg('where', () => recordWhere, { nullable: true }) where: Where,
+      @Arg('first', () => Int, { defaultValue: DEFAULT_PAGE }) first: number,
+      @Arg('after', () => String, { nullable: true }) after: string | undefined,
+      @Ctx() context: Context,
+    ): Promise<RecordConnection> {
+      return toRecords(model, await grantedOf(context).reader.records(toRecordWhere(model, where), pageOf(first, after)));
+    }
+
+    @Query(() => [CatalogCategoryType], { description: '信用信息目录 (the catalog)' })
+    catalog(): CatalogCategoryType[] {
+      return [...model.categories.values()].map((c) => ({
+        no: c.no,
+        id: c.id,
+        zh: c.zh,
+        en: c.en,
+        article: c.article,
+        kinds: [...c.kinds.keys()],
+        fields: [...c.fields.values()].map((f) => ({ ...f, coordinate: `${c.type}.${f.name}` })),
+      }));
+    }
+
+    @Query(() => Explanation, { description: '某字段在某用途下可否查看及其依据,不读取任何数据 (explain)' })
+    explain(
+      @Arg('coordinate', () => String, { description: '如 Person.name' }) coordinate: string,
+      @Arg('purpose', () => String, { description: '查询用途代码 (purpose code)' }) purpose: string,
+      @Ctx() context: Context,
+    ): Explanation {
+      const { lift, ...decision } = explain(model, context.caller, purpose, coordinate);
+      return { ...decision, lift: [...lift] };
+    }
+  }
+
+  @Resolver(() => Subject)
+  class SubjectEdges {
+    @FieldResolver(() => [CategoryArchive], { description: '信用档案,按类别 (archive by category, HN-13)' })
+    async archive(
+      @Root() subject: Subject,
+      @Arg('categories', () => [types.categories], { nullable: true }) wanted: number[] | undefined,
+      @Ctx() context: Context,
+    ): Promise<CategoryArchive[]> {
+      const { batches, grant } = grantedOf(context);
+      const counts = await batches.counts(subject.rowId);
+      const granted = new Set(grant.scopes.flatMap((s) => s.categories));
+      const shown = (c: CatalogCategory) => granted.has(c.no) && (!wanted || wanted.includes(c.no));
+      return [...model.categories.values()]
+        .filter(shown)
+        .map((c) => ({ id: enumName(c.id), no: c.no, zh: c.zh, en: c.en, count: counts.get(c.no) ?? 0, subject: subject.rowId }));
+    }
+
+    @FieldResolver(() => RecordConnection, { description: '该主体的信用信息 (records of this subject)' })
+    async records(
+      @Root() subject: Subject,
+      @Arg('where', () => recordWhere, { nullable: true }) where: Where,
+      @Arg('first', () => Int, { defaultValue: DEFAULT_PAGE }) first: number,
+      @Arg('after', () => String, { nullable: true }) after: string | undefined,
+      @Ctx() context: Context,
+    ): Promise<RecordConnection> {
+      return toRecords(model, await grantedOf(context).batches.records(subject.rowId, toRecordWhere(model, where), pageOf(first, after)));
+    }
+  }
+
+  @Resolver(() => CategoryArchive)
+  class ArchiveEdges {
+    @FieldResolver(() => RecordConnection, { description: '该类别的信用信息 (records of this category)' })
+    async records(
+      @Root() archive: CategoryArchive,
+      @Arg('first', () => Int, { defaultValue: DEFAULT_PAGE }) first: number,
+      @Arg('after', () => String, { nullable: true }) after: string | undefined,
+      @Ctx() context: Context,
+    ): Promise<RecordConnection> {
+      return toRecords(
+        model,
+        await grantedOf(context).batches.records(archive.subject, { categories: [archive.no] }, pageOf(first, after)),
+      );
+    }
+  }
+
+  @Resolver(() => CreditRecord)
+  class RecordEdges {
+    @FieldResolver(() => types.categories as never, { description: '信息类别 (category)' })
+    category(@Root() record: CreditRecord): number {
+      return record.categoryNo;
+    }
+
+    @FieldResolver(() => Subject, { nullable: true, description: '信用主体;不在授权范围内时为空 (subject, null outside the grant)' })
+    async subject(@Root() record: CreditRecord, @Ctx() context: Context): Promise<Subject | null> {
+      const row = await grantedOf(context).batches.subject(record.subjectRowId);
+      return row === undefined ? null : toSubject(row);
+    }
+  }
+
+  return [HubQuery, SubjectEdges, ArchiveEdges, RecordEdges];
+}

@@ -1,0 +1,67 @@
+import { unwrapResolverError } from '@apollo/server/errors';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import type { Decision } from '../access/decide.ts';
+import { Refused } from '../errors.ts';
+import { isUnavailable } from '../store/unavailable.ts';
+
+/** Chinese text of the codes that the GraphQL server itself gives; the English detail follows it where it helps and tells no data. */
+const TEXTS: Readonly<Record<string, string>> = {
+  GRAPHQL_PARSE_FAILED: '查询语句语法错误',
+  GRAPHQL_VALIDATION_FAILED: '查询语句与接口结构不符',
+  BAD_USER_INPUT: '查询变量不合要求',
+  OPERATION_RESOLUTION_FAILURE: '未能确定要执行的操作',
+  BAD_REQUEST: '请求格式不合要求',
+  PERSISTED_QUERY_NOT_SUPPORTED: '不支持该查询方式',
+  INTERNAL_SERVER_ERROR: '系统内部错误,已记录',
+  UNAVAILABLE: '数据服务暂不可用,请稍后重试',
+  LOG_UNAVAILABLE: '查询日志无法写入,按规定不返回数据,请稍后重试',
+};
+const TELLS = new Set(['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT', 'BAD_REQUEST']);
+/** Errors of ours: no data leaves beside them. */
+export const FAILURES: ReadonlySet<string> = new Set(['INTERNAL_SERVER_ERROR', 'UNAVAILABLE', 'LOG_UNAVAILABLE']);
+export const INVALID: ReadonlySet<string> = new Set(Object.keys(TEXTS).filter((code) => !FAILURES.has(code)));
+
+/** One error as the caller sees it: a Chinese message, a stable code, never a stack, a value or a statement. */
+export function formatError(formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError {
+  const original = unwrapResolverError(error);
+  const place = { ...(formatted.locations ? { locations: formatted.locations } : {}), ...(formatted.path ? { path: formatted.path } : {}) };
+  if (original instanceof Refused) return { message: original.message, ...place, extensions: { code: original.code, ...original.details } };
+  const code = isUnavailable(original)
+    ? 'UNAVAILABLE'
+    : typeof formatted.extensions?.['code'] === 'string'
+      ? formatted.extensions['code']
+      : 'INTERNAL_SERVER_ERROR';
+  if (formatted.extensions?.['refusal'] === true)
+    return { message: formatted.message, ...place, extensions: withoutMark(formatted.extensions) };
+  const text = TEXTS[code] ?? TEXTS['INTERNAL_SERVER_ERROR'] ?? code;
+  return {
+    message: TELLS.has(code) ? `${text}:${formatted.message}` : text,
+    ...(FAILURES.has(code) ? {} : place),
+    extensions: { code: TEXTS[code] ? code : 'INTERNAL_SERVER_ERROR' },
+  };
+}
+
+function withoutMark(extensions: Record<string, unknown>): Record<string, unknown> {
+  const { refusal: _mark, http: _http, ...rest } = extensions;
+  return rest;
+}
+
+/** A `Refused` for Apollo's own pipeline, which takes GraphQLErrors with the HTTP status in their extensions. */
+export function asGraphQLError(refused: Refused): GraphQLError {
+  return new GraphQLError(refused.message, {
+    extensions: { code: refused.code, ...refused.details, refusal: true, http: { status: refused.status } },
+  });
+}
+
+export function textOf(code: string): string {
+  return TEXTS[code] ?? code;
+}
+
+/** The error of a selected field that the grant does not give. */
+export function deniedError(decision: Decision): GraphQLFormattedError {
+  const { coordinate, rule, article, lift } = decision;
+  return {
+    message: `无权查看字段 ${coordinate}${lift.length > 0 ? ',可更换查询用途后再查' : ''}`,
+    extensions: { code: 'FIELD_DENIED', coordinate, rule: rule ?? 'no-rule', article, lift },
+  };
+}

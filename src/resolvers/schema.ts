@@ -1,0 +1,31 @@
+import 'reflect-metadata';
+import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
+import { buildSchemaSync } from 'type-graphql';
+import type { Model } from '../model/types.ts';
+import { buildRecordWhere } from './inputs.ts';
+import { buildResolvers } from './query.ts';
+import { Day, Decimal, Fen, Instant } from './scalars.ts';
+import { buildTypes } from './types.ts';
+
+const built = new Map<Model, GraphQLSchema>();
+
+/** The graph of a model. type-graphql keeps its metadata per process, so a process has one model; asking again for it gives the same schema. */
+export function buildGraph(model: Model): GraphQLSchema {
+  const known = built.get(model);
+  if (known) return known;
+  if (built.size > 0) throw new Error('the graph of this process is already built from another model');
+  const types = buildTypes(model);
+  const schema = buildSchemaSync({
+    resolvers: buildResolvers(model, types, buildRecordWhere(model, types)),
+    orphanedTypes: [...types.subjects, ...types.records],
+    scalarsMap: [Day, Instant, Fen, Decimal].map((scalar) => ({ type: scalar, scalar })) as never,
+    validate: false,
+  });
+  built.set(model, schema);
+  return schema;
+}
+
+/** The graph as SDL, sorted: `schema/hub.graphql` is this text, checked in and compared. */
+export function printGraph(schema: GraphQLSchema): string {
+  return `${printSchema(lexicographicSortSchema(schema))}\n`;
+}
