@@ -42,7 +42,7 @@ export function openDatabase(url: string, label: string, options: OpenOptions): 
     options: '-c datestyle=ISO -c timezone=Asia/Shanghai -c bytea_output=hex',
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
-  pool.on('error', () => undefined);
+  pool.on('error', ignore);
 
   async function run<T>(work: () => Promise<T>): Promise<T> {
     if (options.signal?.aborted) throw new RetryLater(`stopped: ${label} 的读取被停止`);
@@ -63,6 +63,8 @@ export function openDatabase(url: string, label: string, options: OpenOptions): 
   function transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
     return run(async () => {
       const client = await pool.connect();
+      // A session that ends between two statements has no statement to fail; the next one will.
+      client.on('error', ignore);
       let broken: boolean | Error = true;
       try {
         await client.query('begin');
@@ -72,6 +74,7 @@ export function openDatabase(url: string, label: string, options: OpenOptions): 
         return result;
       } finally {
         // After a failure the connection is dropped, and the server rolls back.
+        client.off('error', ignore);
         client.release(broken);
       }
     });
@@ -88,6 +91,8 @@ export function tableName(table: string): string {
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
+
+function ignore(): void {}
 
 function checkedUrl(url: string, label: string): string {
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) throw new StopStream(`bad-address: ${label} 的数据库地址无效`);
