@@ -22,7 +22,7 @@ export async function upsertSchedules(pool: Pool, queue: StreamQueue, model: Mod
     }
     let removed = 0;
     for (const { key } of await queue.getJobSchedulers()) {
-      if (key === undefined || key === null || wanted.has(key)) continue;
+      if (key === undefined || key === null || [...wanted.keys()].some((id) => id === key)) continue;
       await queue.removeJobScheduler(key);
       removed += 1;
     }

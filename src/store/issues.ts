@@ -57,3 +57,11 @@ export async function storeIssues(
 function safeJson(raw: unknown): string {
   return JSON.stringify(raw, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)) ?? '';
 }
+
+/** How many issues each stream has under each rule. */
+export async function issueCounts(sql: Sql): Promise<{ connector: string; stream: string; rule: string; issues: number }[]> {
+  const { rows } = await sql.query<{ connector: string; stream: string; rule: string; issues: number }>(
+    'select connector, stream, rule, count(*)::int as issues from issue group by 1, 2, 3',
+  );
+  return rows;
+}

@@ -157,3 +157,30 @@ export async function brokenRuns(sql: Sql): Promise<{ connector: string; stream:
   );
   return rows;
 }
+
+export type StreamCounts = { connector: string; stream: string } & Omit<Counts, 'pages'>;
+const SUMS = `sum(taken)::bigint as "in", sum(stored)::bigint as stored, sum(unchanged)::bigint as unchanged, sum(issues)::bigint as issues,
+  sum(pushed)::bigint as pushed, sum(receipts)::bigint as receipts`;
+
+export async function lastRunId(sql: Sql): Promise<number> {
+  const { rows } = await sql.query<{ id: number }>('select coalesce(max(id), 0) as id from run');
+  return rows[0]?.id ?? 0;
+}
+
+/** What all runs after `runId` did, by stream. */
+export async function countsSince(sql: Sql, runId: number): Promise<StreamCounts[]> {
+  const { rows } = await sql.query<StreamCounts>(
+    `select connector, stream, ${SUMS} from run where id > $1 group by connector, stream order by min(direction), connector, min(id)`,
+    [runId],
+  );
+  return rows;
+}
+
+/** What the first runs of every stream did, up to and with the first that was done. */
+export async function firstDone(sql: Sql): Promise<StreamCounts[]> {
+  const { rows } = await sql.query<StreamCounts>(
+    `select connector, stream, ${SUMS} from run r
+     where id <= (select min(id) from run d where d.connector = r.connector and d.stream = r.stream and d.state = 'done') group by connector, stream`,
+  );
+  return rows;
+}

@@ -1,0 +1,171 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readConfig } from '../config.ts';
+import { syncAll } from '../jobs/sync.ts';
+import { enqueueStream } from '../jobs/worker.ts';
+import { verifyLog } from '../log/verify.ts';
+import { mintToken } from '../resolvers/token.ts';
+import { generate, type SandboxData } from '../sandbox/generate.ts';
+import { startSandboxes } from '../sandbox/start.ts';
+import { ensureDatabase } from '../store/databases.ts';
+import { openOutbox } from '../store/outbox.ts';
+import { countsSince, lastRunId } from '../store/runs.ts';
+import { openPool } from '../store/sql.ts';
+import { checkDirt } from './demo-dirt.ts';
+import { DEMO_DEPARTMENTS, type DemoDepartment, demoQuery } from './demo-query.ts';
+import { showProgress } from './progress.ts';
+import { type Environment, openRuntime } from './runtime.ts';
+import { openServer, openWorker, stopSignal } from './services.ts';
+
+const SEED = 7;
+
+/**
+ * `npm run demo`: everything on this machine and nothing else installed. It never touches a configured database, Redis, key ring or issuer: those
+ * variables are set aside. With `once` the progress goes to standard error and one JSON object to standard output.
+ */
+export async function demo(given: Environment, options: { once: boolean }): Promise<void> {
+  const { DATABASE_URL: _1, REDIS_URL: _2, HUB_KEYS: _3, HUB_KEYS_FILE: _4, OIDC_JWKS_URL: _5, ...rest } = given;
+  const environment: Environment = { LOG_LEVEL: 'error', ...rest, ...(options.once ? { HUB_PORT: '0' } : {}) };
+  const say = (text: string) => void process.stderr.write(`${text}\n`);
+  const data = generate({ seed: SEED });
+  say('starting PostgreSQL and the sandboxes of three platforms …');
+  const runtime = await openRuntime({ environment, local: true, platforms: (url, onClose) => platforms(data, url, onClose) });
+  try {
+    const before = await lastRunId(runtime.pool);
+    const worker = await openWorker(runtime, 4);
+    say('synchronising every stream …');
+    await syncAll(worker, runtime.model, 'demo', showProgress(process.stderr));
+    await waitForReceipts(worker, runtime.pool);
+    const server = await openServer(runtime);
+    const streams = await countsSince(runtime.pool, before);
+    const dirt = await checkDirt(runtime.pool, data);
+    if (options.once) {
+      const answers: Record<string, unknown> = {};
+      for (const department of DEMO_DEPARTMENTS) answers[department.key] = await ask(server.url, environment, department, data);
+      const { entries, verified } = await verifyLog(runtime.pool);
+      process.stdout.write(`${JSON.stringify({ streams, dirt, answers, log: { entries, verified } })}\n`);
+      return;
+    }
+    say(summary(streams, dirt));
+    await buildConsole(say);
+    say(await invitation(server.url, environment, data));
+    await stopSignal();
+  } finally {
+    await runtime.close();
+  }
+}
+
+async function platforms(
+  data: SandboxData,
+  databaseUrl: string,
+  onClose: (step: () => Promise<void>) => void,
+): Promise<Record<string, string>> {
+  const databaseUrls = {
+    nationalInsurance: await ensureDatabase(databaseUrl, 'sandbox_national_insurance'),
+    hunanCredit: await ensureDatabase(databaseUrl, 'sandbox_hunan_credit'),
+    creditChina: await ensureDatabase(databaseUrl, 'sandbox_credit_china'),
+  };
+  const open = (url: string) => {
+    const pool = openPool(url, { max: 4, applicationName: 'sandbox' });
+    onClose(() => pool.close());
+    return (text: string, values?: readonly unknown[]) => pool.query<Record<string, unknown>>(text, values);
+  };
+  const execute = {
+    nationalInsurance: open(databaseUrls.nationalInsurance),
+    hunanCredit: open(databaseUrls.hunanCredit),
+    creditChina: open(databaseUrls.creditChina),
+  };
+  const sandboxes = await startSandboxes({ data, execute, databaseUrls });
+  onClose(() => sandboxes.stop());
+  return sandboxes.env;
+}
+
+/** Front databases answer when their worker has looked: pushes are asked about until every one has its receipt (at most half a minute). */
+async function waitForReceipts(worker: Awaited<ReturnType<typeof openWorker>>, pool: Parameters<typeof openOutbox>[0]): Promise<void> {
+  for (let attempt = 0; attempt < 60; attempt += 1) {
+    const open = await openOutbox(pool);
+    if (open.length === 0) return;
+    for (const { connector, stream } of open) await enqueueStream(worker.queue, { connector, stream, trigger: 'demo' });
+    await sleep(500);
+  }
+}
+
+function tokenFor(environment: Environment, department: DemoDepartment): Promise<string> {
+  const { data, issuer, audience } = readConfig(environment);
+  return mintToken(data, {
+    ...department.officer,
+    department: department.code,
+    role: 'officer',
+    region: '430000',
+    purposes: [],
+    issuer,
+    audience,
+    expiresIn: 8 * 3600,
+  });
+}
+
+async function ask(url: string, environment: Environment, department: DemoDepartment, data: SandboxData): Promise<unknown> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json',
+      authorization: `Bearer ${await tokenFor(environment, department)}`,
+      'x-purpose': department.purpose,
+      'x-purpose-case': encodeURIComponent(department.case),
+    },
+    body: JSON.stringify({ query: demoQuery, operationName: 'Archive', variables: { code: data.showcase.creditCode } }),
+  });
+  return response.json();
+}
+
+function summary(streams: Awaited<ReturnType<typeof countsSince>>, dirt: Awaited<ReturnType<typeof checkDirt>>): string {
+  const lines = streams.map((s) => {
+    const counts = [s.in, s.stored, s.unchanged, s.issues, s.pushed, s.receipts].map((n) => String(n).padStart(8)).join('');
+    return `  ${`${s.connector}/${s.stream}`.padEnd(48)}${counts}`;
+  });
+  const found = dirt.filter((d) => d.planted === d.found).length;
+  const head = ['in', 'stored', 'unchgd', 'issues', 'pushed', 'receipts'].map((h) => h.padStart(8)).join('');
+  return `\n  ${'stream'.padEnd(48)}${head}\n${lines.join('\n')}\n  planted dirt found exactly: ${found} of ${dirt.length} kinds\n`;
+}
+
+async function invitation(url: string, environment: Environment, data: SandboxData): Promise<string> {
+  const [department] = DEMO_DEPARTMENTS;
+  const query = `{ subject(code: "${data.showcase.creditCode}") { name region archive { no zh count } } }`;
+  const tokens = await Promise.all(
+    DEMO_DEPARTMENTS.map(async (d) => `  ${d.code} (${d.officer.name}; purpose ${d.purpose})\n    ${await tokenFor(environment, d)}`),
+  );
+  return [
+    `API       ${url}/graphql`,
+    `IDE       ${url}/ide/#purpose=${department.purpose}&query=${encodeURIComponent(query)}`,
+    '',
+    'Tokens of three departments (paste one into the IDE; valid for 8 hours on this machine only):',
+    ...tokens,
+    '',
+    'Or ask from a shell:',
+    `  curl -s ${url}/graphql -H 'content-type: application/json' -H 'x-purpose: ${department.purpose}' \\`,
+    `    -H "authorization: Bearer $(npm run -s hub -- token --department ${department.code} --name ${department.officer.name})" \\`,
+    `    -d '${JSON.stringify({ query }).replaceAll("'", "'\\''")}'`,
+    '',
+    'Ctrl-C stops everything; the data stay in .hub for the next start.',
+  ].join('\n');
+}
+
+/** Builds the console (the GraphQL IDE) when it is missing or older than its sources; without it the API works all the same. */
+async function buildConsole(say: (text: string) => void): Promise<void> {
+  const built = 'console/dist/ide/index.html';
+  if (existsSync(built) && statSync(built).mtimeMs >= statSync('console/ide/main.tsx').mtimeMs) return;
+  say('building the GraphQL IDE (once) …');
+  const vite = join(dirname(createRequire(import.meta.url).resolve('vite/package.json')), 'bin/vite.js');
+  const child = spawn(process.execPath, [vite, 'build', '--logLevel', 'error'], {
+    cwd: 'console',
+    stdio: 'inherit',
+    env: { ...process.env, NODE_ENV: 'production' },
+  });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) say('the IDE could not be built; the API works without it');
+}

@@ -1,0 +1,114 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Logger, pino } from 'pino';
+import { type Config, readConfig } from '../config.ts';
+import type { Jobs } from '../jobs/hub.ts';
+import { ensureLogPartitions } from '../log/partitions.ts';
+import { openLog, type QueryLog } from '../log/writer.ts';
+import { loadModel } from '../model/load.ts';
+import type { Model } from '../model/types.ts';
+import { runningEmbedded, startEmbedded } from '../store/embedded.ts';
+import { type Keys, newKeyRing, openKeys } from '../store/keys.ts';
+import { migrate } from '../store/migrate.ts';
+import { openPool, type Pool } from '../store/sql.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What every command that works on the hub's data opens, and closes in the reverse order. */
+export interface Runtime {
+  config: Config;
+  model: Model;
+  logger: Logger;
+  databaseUrl: string;
+  pool: Pool;
+  keys: Keys;
+  environment: Environment;
+  /** Opens the query log as a writer of its own. */
+  log(role: string): Promise<QueryLog>;
+  onClose(step: () => Promise<void>): void;
+  close(): Promise<void>;
+}
+
+export interface RuntimeOptions {
+  environment: Environment;
+  /**
+   * Whether the local data folder may stand in for what is not configured: an embedded PostgreSQL, and keys made at first use. Commands of a
+   * deployment (serve, work) say no: a hub that silently makes its own keys would lose its sealed values with its container.
+   */
+  local: boolean;
+  /** Starts what stands in for the platforms and gives the connectors' variables (the demo's sandboxes). */
+  platforms?: (databaseUrl: string, onClose: (step: () => Promise<void>) => void) => Promise<Record<string, string>>;
+}
+
+export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const config = readConfig(options.environment);
+  const model = loadModel(config.schema);
+  // Standard output belongs to the command's result.
+  const logger = pino({ level: config.logLevel, base: null, redact: ['*.url', '*.token', '*.secret'] }, pino.destination(2));
+  const steps: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const step of steps.toReversed()) await step();
+    steps.length = 0;
+  };
+  try {
+    const databaseUrl = config.databaseUrl ?? (options.local ? await localDatabase(config, steps) : undefined);
+    if (databaseUrl === undefined) throw new Error('DATABASE_URL is not set');
+    const ring = config.keys ?? (options.local ? localKeys(config.data) : undefined);
+    if (ring === undefined) throw new Error('HUB_KEYS is not set: make a key ring with `npm run hub -- keys` and keep it safe');
+    const keys = openKeys(ring);
+    if (options.local) await migrate(databaseUrl);
+    const pool = openPool(databaseUrl, { max: 20, applicationName: `hub ${config.node}`, statementTimeoutMs: 30_000 });
+    steps.push(() => pool.close());
+    const platforms = await options.platforms?.(databaseUrl, (step) => void steps.push(step));
+    return {
+      config,
+      model,
+      logger,
+      databaseUrl,
+      pool,
+      keys,
+      environment: { ...options.environment, ...platforms },
+      async log(role) {
+        await ensureLogPartitions(pool, new Date(), 2);
+        const log = await openLog({
+          pool,
+          node: `${config.node} ${role}`,
+          suite: 'sha256',
+          allowUnsafe: options.environment['HUB_TEST_UNSAFE'] === 'yes',
+        });
+        steps.push(() => log.close());
+        return log;
+      },
+      onClose: (step) => void steps.push(step),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The parts that jobs need, from a runtime and its log. */
+export function jobsOf(runtime: Runtime, log: QueryLog): Jobs {
+  const { model, pool, keys, environment, logger } = runtime;
+  return { model, pool, keys, log, environment, now: () => new Date(), logger };
+}
+
+/** The embedded server of the data folder: started, or the one that a running demo holds. */
+async function localDatabase(config: Config, steps: (() => Promise<void>)[]): Promise<string> {
+  const dataDir = resolve(config.data, 'postgres');
+  const running = runningEmbedded(dataDir);
+  if (running) return running('hub');
+  const server = await startEmbedded({ dataDir });
+  steps.push(() => server.stop());
+  return server.url('hub');
+}
+
+function localKeys(data: string): string {
+  const path = join(data, 'keys.json');
+  if (!existsSync(path)) {
+    mkdirSync(data, { recursive: true, mode: 0o700 });
+    writeFileSync(path, newKeyRing(), { mode: 0o600 });
+  }
+  return readFileSync(path, 'utf8');
+}

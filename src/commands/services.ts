@@ -1,0 +1,58 @@
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { openBackend } from '../jobs/queues.ts';
+import { startWorker } from '../jobs/worker.ts';
+import { openCallers } from '../resolvers/callers.ts';
+import { type Server, startServer } from '../resolvers/server.ts';
+import { type Environment, jobsOf, openRuntime, type Runtime } from './runtime.ts';
+
+/** `hub serve`: the API. Stops cleanly on SIGTERM and SIGINT: no new requests, answers those under way, closes its log chain. */
+export async function serve(environment: Environment): Promise<void> {
+  const runtime = await openRuntime({ environment, local: false });
+  const server = await openServer(runtime);
+  runtime.logger.info({ url: server.url }, 'API ready');
+  await stopSignal();
+  await runtime.close();
+}
+
+/** Opens the API of a runtime; it stops with the runtime, before its log. */
+export async function openServer(runtime: Runtime): Promise<Server> {
+  const { config, model, pool, keys } = runtime;
+  const log = await runtime.log('serve');
+  const trust = { issuer: config.issuer, audience: config.audience, jwksUrl: config.jwksUrl, data: config.data };
+  const server = await startServer({
+    model,
+    pool,
+    keys,
+    log,
+    callers: await openCallers(model, trust),
+    host: config.host,
+    port: config.port,
+    consoleDir: resolve('console/dist'),
+    now: () => new Date(),
+    onError: (error) => runtime.logger.error({ err: error instanceof Error ? error.stack : String(error) }, 'error'),
+  });
+  runtime.onClose(() => server.stop());
+  return server;
+}
+
+/** `hub work`: schedules and runs the streams. */
+export async function work(environment: Environment): Promise<void> {
+  const runtime = await openRuntime({ environment, local: false });
+  await openWorker(runtime, 4);
+  await stopSignal();
+  await runtime.close();
+}
+
+export async function openWorker(runtime: Runtime, concurrency: number): Promise<Awaited<ReturnType<typeof startWorker>>> {
+  const log = await runtime.log('work');
+  const backend = openBackend({ redisUrl: runtime.config.redisUrl, databaseUrl: runtime.databaseUrl });
+  runtime.onClose(() => backend.close());
+  const running = await startWorker(jobsOf(runtime, log), backend, { concurrency });
+  runtime.onClose(() => running.stop());
+  return running;
+}
+
+export async function stopSignal(): Promise<void> {
+  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+}

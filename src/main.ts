@@ -1,0 +1,143 @@
+import 'reflect-metadata';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { demo } from './commands/demo.ts';
+import { openRuntime } from './commands/runtime.ts';
+import { serve, work } from './commands/services.ts';
+import { sync } from './commands/sync.ts';
+import { token } from './commands/token.ts';
+import { CONFIG, readConfig } from './config.ts';
+import { BadModel } from './errors.ts';
+import { verifyLog } from './log/verify.ts';
+import { loadModel } from './model/load.ts';
+import { buildGraph, printGraph } from './resolvers/schema.ts';
+import { newKeyRing } from './store/keys.ts';
+import { migrate } from './store/migrate.ts';
+
+/** The command line: the only place where the parts of the hub are put together. Every command is a short function of `commands/`. */
+const program = new Command('hub').description('Medical-insurance credit information hub').showHelpAfterError();
+const environment = process.env;
+const print = (text: string) => void process.stdout.write(`${text}\n`);
+
+program
+  .command('demo')
+  .description('embedded PostgreSQL, sandboxes of the platforms, a first sync, API and IDE; --once prints one JSON object and ends')
+  .option('--once', 'sync, push, ask as three departments, print the result and exit')
+  .action((options: { once?: boolean }) => demo(environment, { once: options.once ?? false }));
+
+program
+  .command('serve')
+  .description('the API')
+  .action(() => serve(environment));
+program
+  .command('work')
+  .description('the worker: schedules and runs the streams')
+  .action(() => work(environment));
+
+program
+  .command('migrate')
+  .description('bring the database to the schema of this version')
+  .action(async () => {
+    const { databaseUrl } = readConfig(environment);
+    if (databaseUrl === undefined) throw new Error('DATABASE_URL is not set');
+    const done = await migrate(databaseUrl);
+    print(done.length === 0 ? 'the database is up to date' : `done: ${done.join(', ')}`);
+  });
+
+program
+  .command('sync')
+  .argument('<connector/stream>', 'e.g. credit-china/penalties')
+  .option('--file <path>', 'a CSV file with a header row instead of the platform (UTF-8 or GB18030)')
+  .description('run one stream once in this process and print its counts')
+  .action((name: string, options: { file?: string }) => sync(environment, name, options));
+
+program
+  .command('token')
+  .description('a token of the local development key')
+  .requiredOption('--department <code>', 'a code of schema/codes/departments.yml')
+  .requiredOption('--name <name>', 'name of the person who asks')
+  .option('--id <id>', 'id of the person', 'dev-0001')
+  .option('--purpose <code...>', 'restrict the token to these purposes', [])
+  .option('--region <code>', 'region of the caller', '430000')
+  .option('--role <role>', 'role', 'officer')
+  .option('--expires <seconds>', 'life of the token', wholeNumber, 3600)
+  .action((options: Parameters<typeof token>[1]) => token(environment, options));
+
+const log = program.command('log').description('the query log');
+log
+  .command('verify')
+  .description('check every chain of the query log; exit code 1 when a fault is found')
+  .action(async () => {
+    const runtime = await openRuntime({ environment, local: true });
+    try {
+      const result = await verifyLog(runtime.pool);
+      print(JSON.stringify(result));
+      if (!result.verified) process.exitCode = 1;
+    } finally {
+      await runtime.close();
+    }
+  });
+
+const model = program.command('model').description('catalog, codes, connectors and policies');
+model
+  .command('check')
+  .description('check schema/ and print every fault; exit code 1 when there is one')
+  .action(() => {
+    const loaded = loadModel(readConfig(environment).schema);
+    const streams = [...loaded.connectors.values()].reduce((sum, c) => sum + c.streams.size, 0);
+    print(
+      `model ${loaded.version}: ${loaded.categories.size} categories, ${loaded.codes.size} code sets, ${loaded.connectors.size} connectors, ${streams} streams, ${loaded.rules.length} rules`,
+    );
+  });
+
+program
+  .command('keys')
+  .description('make a key ring for HUB_KEYS')
+  .action(() => print(newKeyRing()));
+
+program
+  .command('health')
+  .description('ask a running API whether it is ready; exit code 1 when it is not')
+  .action(async () => {
+    const { port } = readConfig(environment);
+    const ready = await fetch(`http://127.0.0.1:${port}/ready`, { signal: AbortSignal.timeout(3000) }).then(
+      (r) => r.ok,
+      () => false,
+    );
+    if (!ready) process.exitCode = 1;
+  });
+
+program
+  .command('generate')
+  .description('write what is generated from schema/: the SDL of the graph')
+  .option('--check', 'write nothing; exit code 1 when a file is stale')
+  .action((options: { check?: boolean }) => {
+    const { schema } = readConfig(environment);
+    const path = join(schema, 'hub.graphql');
+    const text = printGraph(buildGraph(loadModel(schema)));
+    if (!options.check) writeFileSync(path, text);
+    else if (readFileSync(path, 'utf8') !== text) throw new Error(`${path} is stale: run npm run generate`);
+  });
+
+program
+  .command('config')
+  .description('the environment variables, as the table of the README')
+  .action(() => {
+    print('| variable | default | meaning |\n|---|---|---|');
+    for (const v of CONFIG)
+      print(`| \`${v.name}\`${v.file ? ` (or \`${v.name}_FILE\`)` : ''} | ${v.default ? `\`${v.default}\`` : ''} | ${v.en} |`);
+  });
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value)) throw new InvalidArgumentError('must be a whole number');
+  return value;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${error instanceof BadModel || error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
