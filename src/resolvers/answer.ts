@@ -67,7 +67,7 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
             body.singleResult = { errors: [{ message: textOf('LOG_UNAVAILABLE'), extensions: { code: 'LOG_UNAVAILABLE' } }] };
             http.status = 503;
           }
-          request.contextValue.logged = true;
+          request.contextValue.audit.logged = true;
         },
       };
     },

@@ -132,7 +132,7 @@ async function answer(
       client: request.ip,
       model: options.model,
       today: dayInShanghai(options.now()),
-      logged: false,
+      audit: { logged: false },
       granted: undefined,
     };
     const headers = new HeaderMap();
@@ -143,7 +143,7 @@ async function answer(
     });
     const text = response.body.kind === 'complete' ? response.body.string : '';
     // What never reached the pipeline (no query, wrong content type) is logged here like any refusal.
-    if (!context.logged)
+    if (!context.audit.logged)
       return await refuse(
         options,
         request,
