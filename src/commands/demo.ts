@@ -135,7 +135,8 @@ function summary(streams: Awaited<ReturnType<typeof countsSince>>, dirt: Awaited
 
 async function invitation(url: string, environment: Environment, data: SandboxData): Promise<string> {
   const [department] = DEMO_DEPARTMENTS;
-  const query = `{ subject(code: "${data.showcase.creditCode}") { name region archive { no zh count } } }`;
+  const query = `{\n  subject(code: "${data.showcase.creditCode}") {\n    name\n    region\n    archive {\n      no\n      zh\n      count\n    }\n  }\n}\n`;
+  const oneLine = query.replaceAll(/\s+/g, ' ').trim();
   const tokens = await Promise.all(
     DEMO_DEPARTMENTS.map(async (d) => `  ${d.code} (${d.officer.name}; purpose ${d.purpose})\n    ${await tokenFor(environment, d)}`),
   );
@@ -149,9 +150,9 @@ async function invitation(url: string, environment: Environment, data: SandboxDa
     'Or ask from a shell:',
     `  curl -s ${url}/graphql -H 'content-type: application/json' -H 'x-purpose: ${department.purpose}' \\`,
     `    -H "authorization: Bearer $(npm run -s hub -- token --department ${department.code} --name ${department.officer.name})" \\`,
-    `    -d '${JSON.stringify({ query }).replaceAll("'", "'\\''")}'`,
+    `    -d '${JSON.stringify({ query: oneLine }).replaceAll("'", "'\\''")}'`,
     '',
-    'Ctrl-C stops everything; the data stay in .hub for the next start.',
+    `Ctrl-C stops everything; the data stay in ${readConfig(environment).data} for the next start.`,
   ].join('\n');
 }
 
