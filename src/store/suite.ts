@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, type KeyObject, randomBytes } from 'node:crypto';
 
 /**
  * The cryptographic algorithms of a deployment, in one place (HN-36, U30). `international` is AES-256-GCM with HMAC-SHA-256; a national
@@ -7,14 +7,14 @@ import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:
 export interface Suite {
   readonly id: string;
   /** Authenticated encryption; `context` is bound to the value and not stored with it. */
-  seal(key: Buffer, plain: Buffer, context: Buffer): Buffer;
+  seal(key: KeyObject, plain: Buffer, context: Buffer): Buffer;
   /** Throws when key, context or a single bit is wrong. */
-  open(key: Buffer, sealed: Buffer, context: Buffer): Buffer;
+  open(key: KeyObject, sealed: Buffer, context: Buffer): Buffer;
   /** Keyed hash, 32 bytes. */
-  mac(key: Buffer, data: Buffer): Buffer;
+  mac(key: KeyObject, data: Buffer): Buffer;
   /** One 16-byte block under a key: deterministic, for identifiers that must look like nothing. */
-  block(key: Buffer, data: Buffer): Buffer;
-  unblock(key: Buffer, data: Buffer): Buffer;
+  block(key: KeyObject, data: Buffer): Buffer;
+  unblock(key: KeyObject, data: Buffer): Buffer;
 }
 
 const NONCE = 12;
