@@ -1,17 +1,17 @@
 import 'reflect-metadata';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { demo } from './commands/demo.ts';
+import { generate } from './commands/generate.ts';
+import { identify } from './commands/identify.ts';
 import { openRuntime } from './commands/runtime.ts';
 import { serve, work } from './commands/services.ts';
 import { sync } from './commands/sync.ts';
 import { token } from './commands/token.ts';
-import { CONFIG, readConfig } from './config.ts';
+import { readConfig } from './config.ts';
 import { BadModel } from './errors.ts';
 import { verifyLog } from './log/verify.ts';
+import { environmentTable, type Language } from './model/environment.ts';
 import { loadModel } from './model/load.ts';
-import { buildGraph, printGraph } from './resolvers/schema.ts';
 import { newKeyRing } from './store/keys.ts';
 import { migrate } from './store/migrate.ts';
 
@@ -92,6 +92,11 @@ model
   });
 
 program
+  .command('identify')
+  .description('tell what the codes on standard input are, one JSON line per line')
+  .action(() => identify(process.stdin, process.stdout, new Date()));
+
+program
   .command('keys')
   .description('make a key ring for HUB_KEYS')
   .action(() => print(newKeyRing()));
@@ -110,24 +115,15 @@ program
 
 program
   .command('generate')
-  .description('write what is generated from schema/: the SDL of the graph')
+  .description('write what is generated from schema/: the SDL, the key reference, the catalog page, the tables of the README')
   .option('--check', 'write nothing; exit code 1 when a file is stale')
-  .action((options: { check?: boolean }) => {
-    const { schema } = readConfig(environment);
-    const path = join(schema, 'hub.graphql');
-    const text = printGraph(buildGraph(loadModel(schema)));
-    if (!options.check) writeFileSync(path, text);
-    else if (readFileSync(path, 'utf8') !== text) throw new Error(`${path} is stale: run npm run generate`);
-  });
+  .action((options: { check?: boolean }) => generate(readConfig(environment).schema, options.check ?? false));
 
 program
   .command('config')
   .description('the environment variables, as the table of the README')
-  .action(() => {
-    print('| variable | default | meaning |\n|---|---|---|');
-    for (const v of CONFIG)
-      print(`| \`${v.name}\`${v.file ? ` (or \`${v.name}_FILE\`)` : ''} | ${v.default ? `\`${v.default}\`` : ''} | ${v.en} |`);
-  });
+  .addOption(new Option('--language <language>', 'language of the table').choices(['en', 'zh']).default('en'))
+  .action((options: { language: Language }) => print(environmentTable(loadModel(readConfig(environment).schema), options.language)));
 
 function wholeNumber(text: string): number {
   const value = Number(text);
