@@ -29,15 +29,16 @@ export async function storeIssues(
   if (issues.length === 0) return;
   const texts = issues.map((i) => (i.raw === undefined ? '' : safeJson(i.raw)));
   const fingerprints = issues.map((i, n) => keys.blind('issue', i.refused ? (texts[n] ?? '') : `${i.rule} ${i.place}`).toString('hex'));
-  const once = new Map(issues.map((issue, n) => [`${fingerprints[n]} ${issue.rule} ${issue.place}`, n]));
-  const chosen = [...once.values()];
+  const same = Map.groupBy(issues.keys(), (n) => `${fingerprints[n]} ${issues[n]?.rule} ${issues[n]?.place}`);
+  const chosen = [...same.values()].map((times) => times.at(-1) ?? 0);
   const of = <T>(get: (issue: NewIssue, n: number) => T): T[] => chosen.flatMap((n) => (issues[n] ? [get(issues[n], n)] : []));
   await sql.query(
-    `insert into issue (connector, stream, fingerprint, rule, at, place, reason, refused, raw, first_run, last_run)
-     select $1, $2, decode(fingerprint, 'hex'), rule, at, place, reason, refused, raw, $3, $3
-     from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bool[], $10::text[]) as t(fingerprint, rule, at, place, reason, refused, raw)
+    `insert into issue (connector, stream, fingerprint, rule, at, place, reason, refused, raw, seen, first_run, last_run)
+     select $1, $2, decode(fingerprint, 'hex'), rule, at, place, reason, refused, raw, seen, $3, $3
+     from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bool[], $10::text[], $11::int[])
+       as t(fingerprint, rule, at, place, reason, refused, raw, seen)
      on conflict (connector, stream, fingerprint, rule, place) do update set
-       seen = issue.seen + 1, last_run = excluded.last_run, at = excluded.at, reason = excluded.reason, changed_at = now(),
+       seen = issue.seen + excluded.seen, last_run = excluded.last_run, at = excluded.at, reason = excluded.reason, changed_at = now(),
        state = case when issue.state = 'fixed' then 'open' else issue.state end`,
     [
       stream.connector,
@@ -50,6 +51,7 @@ export async function storeIssues(
       of((i) => i.reason),
       of((i) => i.refused),
       of((_, n) => (texts[n] === '' ? null : keys.seal(texts[n] ?? '', `issue.${stream.connector}/${stream.id}`))),
+      [...same.values()].map((times) => times.length),
     ],
   );
 }

@@ -88,16 +88,21 @@ async function storeWave(
     [stream.connector, stream.id, [...wave.keys()]],
   );
   const existing = new Map(found.rows.map((row) => [row.source_key, row]));
-  const writes: Write[] = [];
-  let unchanged = 0;
+  const candidates: Write[] = [];
+  const newer: { id: number; version: string }[] = [];
   for (const [key, record] of wave) {
     const before = existing.get(key);
     const content = keys.blind('content', contentOf(record));
     const late = before !== undefined && isOlder(record.version, before.source_version);
-    if (before?.content.equals(content) || late) unchanged += 1;
-    if (before?.content.equals(content)) continue;
-    writes.push({ record, key, content, existing: before, version: (before?.last_version ?? 0) + 1, late, id: before?.id ?? 0 });
+    if (before?.content.equals(content) && !late) {
+      if (record.version !== null && record.version !== before.source_version) newer.push({ id: before.id, version: record.version });
+      continue;
+    }
+    candidates.push({ record, key, content, existing: before, version: (before?.last_version ?? 0) + 1, late, id: before?.id ?? 0 });
   }
+  await confirm(sql, newer);
+  const writes = await withoutKnown(sql, candidates);
+  const unchanged = wave.size - writes.filter((w) => !w.late).length;
   if (writes.length === 0) return { stored: 0, unchanged, changed: [], conflicts: [] };
   const { subjectOf, conflicts } = await resolveSubjects(
     sql,
@@ -129,6 +134,44 @@ async function storeWave(
 /** Source versions compare as text within a stream: instants in ISO, or counters of one width. No version: the last to arrive wins. */
 function isOlder(version: string | null, than: string | null): boolean {
   return version !== null && than !== null && version < than;
+}
+
+/** A newer version that says the same is no version of ours, but what is older than it must not overwrite what it says. */
+async function confirm(sql: Sql, newer: readonly { id: number; version: string }[]): Promise<void> {
+  if (newer.length === 0) return;
+  await sql.query(
+    `update record r set source_version = t.version from unnest($1::bigint[], $2::text[]) as t(id, version) where r.id = t.id`,
+    [newer.map((n) => n.id), newer.map((n) => n.version)],
+  );
+}
+
+interface Known {
+  record_id: number;
+  source_version: string;
+  content: Buffer;
+}
+
+/** Leaves out what history has already: an overlap window brings late versions again and again, and a source may tell two things under one version. */
+async function withoutKnown(sql: Sql, candidates: readonly Write[]): Promise<Write[]> {
+  const doubtful = (w: Write) =>
+    w.existing !== undefined && (w.late || (w.record.version !== null && w.record.version === w.existing.source_version));
+  const ids = candidates.filter(doubtful).map((w) => w.id);
+  if (ids.length === 0) return [...candidates];
+  const { rows } = await sql.query<Known>(
+    'select record_id, source_version, content from record_version where record_id = any($1) and source_version is not null order by version',
+    [ids],
+  );
+  const history = Map.groupBy(rows, (row) => row.record_id);
+  return candidates.filter((w) => !doubtful(w) || !isKnown(history.get(w.id) ?? [], w.record.version ?? '', w.content));
+}
+
+/** Told before under this version; or no change to what the version before it said. */
+function isKnown(history: readonly Known[], version: string, content: Buffer): boolean {
+  const same = history.filter((row) => row.source_version === version);
+  if (same.length > 0) return same.some((row) => row.content.equals(content));
+  let before: Known | undefined;
+  for (const row of history) if (row.source_version < version && row.source_version >= (before?.source_version ?? '')) before = row;
+  return before?.content.equals(content) ?? false;
 }
 
 async function writeCurrent(
@@ -189,14 +232,12 @@ async function writeCurrent(
 async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonly Write[], runId: number): Promise<void> {
   const values = writes.map((w) => valuesOf(keys, model, w.record));
   const of = <T>(get: (w: Write) => T): T[] => writes.map(get);
-  // A late version that is in the history already (an overlap window read again) is not written twice.
   await sql.query(
     `insert into record_version (record_id, version, late, source_version, deleted, content, region, occurred_on, valid_from, valid_to,
        open, internal, commercial, personal, sealed, masks, run_id)
      select t.*, $1 from unnest($2::bigint[], $3::int[], $4::bool[], $5::text[], $6::bool[], $7::bytea[], $8::text[], $9::date[], $10::date[], $11::date[],
        $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[], $16::jsonb[], $17::jsonb[])
-       as t(record_id, version, late, source_version, deleted, content, region, occurred_on, valid_from, valid_to, open, internal, commercial, personal, sealed, masks)
-     where not t.late or not exists (select from record_version v where v.record_id = t.record_id and v.content = t.content and v.source_version = t.source_version)`,
+       as t(record_id, version, late, source_version, deleted, content, region, occurred_on, valid_from, valid_to, open, internal, commercial, personal, sealed, masks)`,
     [
       runId,
       of((w) => w.id),

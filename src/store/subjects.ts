@@ -16,7 +16,7 @@ export class SubjectRace extends Error {}
 
 /**
  * One subject per statutory code (HN-13), found by any identifier the record brings, made when none is known. Runs inside the page's
- * transaction; three statements for the whole page. A subject known only by a platform id takes a statutory code the first time one comes.
+ * transaction; the number of statements does not depend on the number of records. A subject known only by a platform id takes a statutory code the first time one comes.
  */
 export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, records: readonly MappedRecord[]): Promise<Resolution> {
   const tokens = new Map<string, Buffer>();
@@ -164,6 +164,8 @@ async function describe(sql: Sql, keys: Keys, model: Model, subjectOf: Map<Mappe
     return columnsOf(partValues(keys, type?.type ?? '', type?.fields ?? new Map(), e.values));
   });
   const column = (i: number) => columns.map((c) => c[i] ?? null);
+  // Held until the page is committed: what another page tells of these subjects meanwhile would be lost, and its records left in the old region.
+  await sql.query('select from subject where id = any($1) order by id for no key update', [ids]);
   // A name or region once taken from a registration is replaced only by a registration; a field once known is never blanked.
   const { rows: changed } = await sql.query<{ id: number }>(
     `with told as (
