@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { usccFor } from '../src/identity/uscc.ts';
 import type { MappedRecord } from '../src/mapping/record.ts';
 import { apply, inRun, openStore, pageOf, pullStreamOf, recordOf, type Store } from './setup/store.ts';

@@ -31,3 +31,9 @@ export async function upsertSchedules(pool: Pool, queue: StreamQueue, model: Mod
     session.release();
   }
 }
+
+/** Makes the schedules again when some are gone: whoever wipes the queues must not stop the collection without anybody noticing. */
+export async function restoreSchedules(pool: Pool, queue: StreamQueue, model: Model): Promise<void> {
+  const wanted = allStreams(model).filter((s) => s.schedule !== undefined).length;
+  if ((await queue.getJobSchedulersCount()) < wanted) await upsertSchedules(pool, queue, model);
+}

@@ -9,7 +9,7 @@ import type { Jobs } from './hub.ts';
 import { type RunResult, runPull } from './pull.ts';
 import { runPush } from './push.ts';
 import { giveUp, type QueueBackend, type StreamJob, type StreamOutcome, type StreamQueue, type StreamWorker } from './queues.ts';
-import { upsertSchedules } from './schedule.ts';
+import { restoreSchedules, upsertSchedules } from './schedule.ts';
 
 export interface RunningWorker {
   queue: StreamQueue;
@@ -25,7 +25,11 @@ const SWEEP_MS = 10_000;
  * The work process: schedules as the model has them, a worker for the streams, and a sweep that makes the queues dispensable – what the
  * ledger or the outbox says is due is queued again, even when every queue was wiped.
  */
-export async function startWorker(jobs: Jobs, backend: QueueBackend, options: { concurrency: number }): Promise<RunningWorker> {
+export async function startWorker(
+  jobs: Jobs,
+  backend: QueueBackend,
+  options: { concurrency: number; sweepMs?: number },
+): Promise<RunningWorker> {
   const onError = (error: Error) => jobs.logger.warn({ err: error.message }, 'queue');
   const queue = backend.queue(onError);
   await queue.waitUntilReady();
@@ -35,7 +39,7 @@ export async function startWorker(jobs: Jobs, backend: QueueBackend, options: { 
   jobs.logger.info({ schedules: kept, removed, backend: backend.kind }, 'worker ready');
   const sweep = () => sweepOnce(jobs, queue).catch((error: unknown) => jobs.logger.warn({ err: String(error) }, 'sweep'));
   await sweep();
-  const timer = setInterval(() => void sweep(), SWEEP_MS);
+  const timer = setInterval(() => void sweep(), options.sweepMs ?? SWEEP_MS);
   return {
     queue,
     worker,
@@ -92,6 +96,7 @@ async function wakePushes(jobs: Jobs, queue: StreamQueue): Promise<void> {
 
 async function sweepOnce(jobs: Jobs, queue: StreamQueue): Promise<void> {
   await ensureLogPartitions(jobs.pool, jobs.now(), 2);
+  await restoreSchedules(jobs.pool, queue, jobs.model);
   await wakePushes(jobs, queue);
   for (const { connector, stream } of await brokenRuns(jobs.pool)) {
     // Its worker died: BullMQ would notice after the job's lock, the ledger knows at once.
