@@ -1,5 +1,5 @@
 import { StopStream } from '../errors.ts';
-import type { Connector, DatabaseVia, HttpPushVia, HttpVia, PullStream, PushStream, Via } from '../model/types.ts';
+import type { Connector, DatabaseVia, HttpPushVia, HttpVia, ManualVia, PullStream, PushStream, Via } from '../model/types.ts';
 import type { OpenConnector, OpenOptions, Page, PullFrom, PushItem, PushResult } from './contract.ts';
 import { openDatabase } from './database.ts';
 import type { Database } from './database.ts';
@@ -35,10 +35,12 @@ export function openConnector(connector: Connector, settings: Readonly<Record<st
   }
 
   async function* pull(stream: PullStream, from: PullFrom): AsyncGenerator<Page> {
+    // A file must not get round the second person's approval.
+    if (stream.via.kind === 'manual') throw new StopStream(`manual-entry: ${stream.zh} 由人工录入并经复核，不能批量导入`);
     yield* from.file === undefined ? pullVia(stream.via, from, stream.zh) : pullFile(from.file, from.cursor, options);
   }
 
-  function pullVia(via: Via, from: PullFrom, name: string): AsyncIterable<Page> {
+  function pullVia(via: Exclude<Via, ManualVia>, from: PullFrom, name: string): AsyncIterable<Page> {
     switch (via.kind) {
       case 'http':
         return pullHttp(session(via), via, from.cursor, options);

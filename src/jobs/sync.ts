@@ -22,7 +22,7 @@ export async function syncAll(
   trigger: 'manual' | 'demo',
   tell: (progress: SyncProgress) => void,
 ): Promise<Map<string, number>> {
-  const streams = allStreams(model).filter((s) => s.direction === 'push' || s.via.kind !== 'file');
+  const streams = allStreams(model).filter((s) => s.direction === 'push' || (s.via.kind !== 'file' && s.via.kind !== 'manual'));
   const runs = new Map<string, number>();
   const over = new Set<string>();
   const asked = new Set<string>();

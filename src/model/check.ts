@@ -1,5 +1,5 @@
 import type { ModelFault } from '../errors.ts';
-import type { Category, CodeSet, Connector, Field, Model, PolicyRule, Publication, PullStream, Stream, Value } from './types.ts';
+import type { Category, CodeSet, Connector, Field, Mapping, Model, PolicyRule, Publication, Stream, SubjectKind, Value } from './types.ts';
 
 /** Cross-checks between files that no JSON Schema can hold. `fileOf` names the file a part came from. */
 export function crossCheck(model: Model, fileOf: (part: string) => string): ModelFault[] {
@@ -85,8 +85,13 @@ function checkConnector(model: Model, connector: Connector, say: Say): void {
       if (!connector.streams.has(before)) say(part, `${path}/after`, `stream ${before} does not exist`);
       if (before === stream.id) say(part, `${path}/after`, 'a stream cannot wait for itself');
     }
-    if (stream.direction === 'pull') checkMapping(model, stream, part, path, say);
-    else checkPublication(model, stream.publish, part, path, say);
+    if (stream.direction === 'pull') {
+      const { mapping } = stream;
+      checkMapping(model, mapping, part, `${path}/mapping`, say);
+      for (const [i, other] of (mapping.alternatives ?? []).entries())
+        checkMapping(model, other, part, `${path}/mapping/alternatives/${i}`, say);
+      checkRoute(model, mapping, part, `${path}/mapping`, say);
+    } else checkPublication(model, stream.publish, part, path, say);
     const known = variablesOf(stream);
     for (const name of new Set(placeholders(stream.via))) {
       if (!connector.settings.has(name) && !known.includes(name))
@@ -108,9 +113,22 @@ function placeholders(value: unknown): string[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(placeholders) : [];
 }
 
-function checkMapping(model: Model, stream: PullStream, part: string, path: string, say: Say): void {
-  const { mapping } = stream;
-  const at = `${path}/mapping`;
+/** One article, one place: every code that a lookup can give has a category, and exactly one mapping takes that category. */
+function checkRoute(model: Model, { category, route, alternatives = [] }: Mapping, part: string, at: string, say: Say): void {
+  if (route === undefined) {
+    if (alternatives.length > 0) say(part, `${at}/alternatives`, 'alternatives need a route');
+    return;
+  }
+  const taken = [category, ...alternatives.map((other) => other.category)];
+  if (new Set(taken).size < taken.length) say(part, `${at}/alternatives`, 'two mappings take the same category');
+  for (const code of route.lookup.values()) {
+    const place = model.codes.get(route.codes)?.values.get(code)?.extra['category'];
+    if (place === undefined) say(part, `${at}/route`, `${code} has no category in codes/${route.codes}`);
+    else if (!taken.some((no) => no === place)) say(part, `${at}/route`, `no mapping takes category ${String(place)} of ${code}`);
+  }
+}
+
+function checkMapping(model: Model, mapping: Mapping, part: string, at: string, say: Say): void {
   const category = model.categories.get(mapping.category);
   const kind = category?.kinds.get(mapping.kind);
   if (category === undefined) return say(part, `${at}/category`, `category ${mapping.category} is not in the catalog`);
@@ -126,11 +144,18 @@ function checkMapping(model: Model, stream: PullStream, part: string, path: stri
     if (!mapping.fields.has(name)) say(part, `${at}/fields`, `${name} is part of the fact key of ${kind.id} and not mapped`);
   for (const role of mapping.subject.roles)
     if (!has(model.codes, 'subject-roles', role)) say(part, `${at}/subject/roles`, `${role} is not in codes/subject-roles`);
-  const kinds = 'fixed' in mapping.subject.kind ? [mapping.subject.kind.fixed] : [...mapping.subject.kind.lookup.values()];
+  const kinds = kindsOf(mapping.subject.kind);
   for (const identifier of mapping.subject.identifiers) {
+    if (mapping.subject.kind === 'by-number' && identifier.scheme !== 'statutory')
+      say(part, `${at}/subject/identifiers`, 'by-number needs statutory numbers only');
     const known = identifier.scheme === 'statutory' || kinds.some((k) => model.subjects.get(k)?.identifiers.has(identifier.scheme));
     if (!known) say(part, `${at}/subject/identifiers`, `scheme ${identifier.scheme} is not in catalog/subjects.yml`);
   }
+}
+
+function kindsOf(kind: Mapping['subject']['kind']): SubjectKind[] {
+  if (kind === 'by-number') return ['organisation', 'person'];
+  return 'fixed' in kind ? [kind.fixed] : [...kind.lookup.values()];
 }
 
 function checkValue(model: Model, field: Field, value: Value, part: string, path: string, say: Say): void {

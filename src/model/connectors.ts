@@ -26,15 +26,16 @@ interface ValueYaml {
   required?: boolean;
 }
 type ValueShort = string | ValueYaml;
+type SchemeYaml = string | { from: string; lookup: Record<string, string> };
 interface MappingYaml {
   category: number;
   kind: string;
   subject: {
-    kind: SubjectKind | { from: string; lookup: Record<string, SubjectKind> };
+    kind: SubjectKind | 'by-number' | { from: string; lookup: Record<string, SubjectKind> };
     name?: ValueShort;
     region?: ValueShort;
     roles?: string[];
-    identifiers: ({ scheme: string; optional?: boolean } & ValueYaml)[];
+    identifiers: ({ scheme: SchemeYaml; optional?: boolean; whenValid?: boolean } & ValueYaml)[];
   };
   key: string[];
   version?: ValueShort;
@@ -43,8 +44,11 @@ interface MappingYaml {
   occurredOn?: ValueShort;
   validFrom?: ValueShort;
   validTo?: ValueShort;
+  mostMonths?: number;
   fields: Record<string, ValueShort>;
   ignore?: string[];
+  route?: { from: string | string[]; lookup: Record<string, string>; codes: string };
+  alternatives?: (Pick<MappingYaml, 'category' | 'kind' | 'fields'> & Partial<MappingYaml>)[];
 }
 type BodyYaml = string | { of: string; lookup?: Record<string, string> } | { literal: FieldValue };
 interface StreamYaml {
@@ -139,8 +143,10 @@ function toVia(pull: { via: string } & Record<string, unknown>): Via {
         watermark: rest['watermark'] as { time: string; id: string; overlapMinutes: number } | undefined,
         exchange: rest['exchange'] as { flag: string; pending: string; done: string; order: string } | undefined,
       };
-    default:
-      return { kind: 'file', format: 'csv' };
+    default: {
+      const { folder, prefix, feedback } = rest as { folder?: string; prefix?: string; feedback?: { folder: string; key: string } };
+      return { kind: 'file', format: 'csv', drop: folder === undefined ? undefined : { folder, prefix: prefix ?? '', feedback } };
+    }
   }
 }
 
@@ -159,10 +165,12 @@ function toPushVia(push: { via: string } & Record<string, unknown>): PushVia {
 
 const mapOf = <T>(record: Record<string, T> | undefined): Map<string, T> | undefined => record && new Map(Object.entries(record));
 
+const listOf = (from: string | string[]): string[] => (typeof from === 'string' ? [from] : from);
+
 function toValue(value: ValueShort): Value {
   const v: ValueYaml = typeof value === 'string' ? { from: value } : value;
   return {
-    from: v.from === undefined ? [] : typeof v.from === 'string' ? [v.from] : v.from,
+    from: v.from === undefined ? [] : listOf(v.from),
     literal: v.literal,
     lookup: mapOf(v.lookup),
     date: v.date,
@@ -177,14 +185,15 @@ function toMapping(yaml: MappingYaml): Mapping {
   const optional = (v: ValueShort | undefined) => (v === undefined ? undefined : toValue(v));
   const { kind } = yaml.subject;
   const subject: SubjectMapping = {
-    kind: typeof kind === 'string' ? { fixed: kind } : { from: kind.from, lookup: new Map(Object.entries(kind.lookup)) },
+    kind: toSubjectKind(kind),
     name: optional(yaml.subject.name),
     region: optional(yaml.subject.region),
     roles: yaml.subject.roles ?? [],
-    identifiers: yaml.subject.identifiers.map(({ scheme, optional: isOptional, ...v }) => ({
-      scheme,
+    identifiers: yaml.subject.identifiers.map(({ scheme, optional: isOptional, whenValid, ...v }) => ({
+      scheme: typeof scheme === 'string' ? scheme : { from: scheme.from, lookup: new Map(Object.entries(scheme.lookup)) },
       value: toValue(v),
       optional: isOptional ?? false,
+      whenValid: whenValid ?? false,
     })),
   };
   return {
@@ -198,9 +207,18 @@ function toMapping(yaml: MappingYaml): Mapping {
     occurredOn: optional(yaml.occurredOn),
     validFrom: optional(yaml.validFrom),
     validTo: optional(yaml.validTo),
+    mostMonths: yaml.mostMonths,
     fields: new Map(Object.entries(yaml.fields).map(([name, v]) => [name, toValue(v)])),
     ignore: new Set(yaml.ignore ?? []),
+    route: yaml.route && { from: listOf(yaml.route.from), lookup: new Map(Object.entries(yaml.route.lookup)), codes: yaml.route.codes },
+    // An alternative says what differs; subject, key, version and the rest are those of the mapping it belongs to.
+    alternatives: (yaml.alternatives ?? []).map((other) => toMapping({ ...yaml, route: undefined, alternatives: undefined, ...other })),
   };
+}
+
+function toSubjectKind(kind: MappingYaml['subject']['kind']): SubjectMapping['kind'] {
+  if (kind === 'by-number') return kind;
+  return typeof kind === 'string' ? { fixed: kind } : { from: kind.from, lookup: new Map(Object.entries(kind.lookup)) };
 }
 
 function toPublication(yaml: NonNullable<StreamYaml['publish']>): Publication {

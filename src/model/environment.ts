@@ -6,7 +6,7 @@ export type Language = 'en' | 'zh';
 
 const WORDS = {
   en: { head: ['variable', 'default', 'meaning'], or: 'or', colon: ': ', secret: ' (secret)' },
-  zh: { head: ['变量', '默认值', '含义'], or: '或', colon: ':', secret: '(保密)' },
+  zh: { head: ['变量', '默认值', '含义'], or: '或', colon: '：', secret: '（保密）' },
 } as const;
 
 /** Every environment variable as a Markdown table: those of the hub, then those that the connectors' settings name. */

@@ -56,7 +56,7 @@ function schemaOf(folder: (typeof FOLDERS)[number], name: string): string {
 
 function parseYaml(file: string, text: string, faults: ModelFault[]): unknown {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, merge: true });
   for (const error of document.errors) {
     faults.push({ file, path: '', reason: `line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}` });
   }

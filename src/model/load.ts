@@ -3,6 +3,7 @@ import { type CategoryYaml, type CodesYaml, type SubjectsYaml, toCategory, toCod
 import { crossCheck } from './check.ts';
 import { type ConnectorYaml, toConnector } from './connectors.ts';
 import { readSchemaFiles } from './files.ts';
+import { MANUAL, manualConnector } from './manual.ts';
 import { type PolicyYaml, toRules } from './policies.ts';
 import type { Model, PullStream, PushStream, Stream, SubjectKind, SubjectType } from './types.ts';
 
@@ -38,6 +39,7 @@ export function loadModel(root: string): Model {
   }
   if (model.subjects.size === 0) faults.push({ file: 'catalog/subjects.yml', path: '', reason: 'is missing or invalid' });
   model.categories = new Map([...model.categories].sort(([a], [b]) => a - b));
+  if (claim(`connector:${MANUAL}`, 'catalog')) model.connectors.set(MANUAL, manualConnector(model.categories));
   for (const { file, folder, content } of files) {
     if (folder !== 'policies') continue;
     const yaml = content as PolicyYaml;

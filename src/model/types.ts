@@ -117,7 +117,7 @@ export interface PushStream extends StreamBase {
 
 /* ---- transports, as data ---- */
 
-export type Via = HttpVia | NationalInsuranceVia | DatabaseVia | FileVia;
+export type Via = HttpVia | NationalInsuranceVia | DatabaseVia | FileVia | ManualVia;
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
@@ -179,9 +179,24 @@ export interface DatabaseVia {
   /** Front database (前置库): rows with `flag = pending` are read in `order`, and set to `done` after they are stored. */
   exchange: { flag: string; pending: string; done: string; order: string } | undefined;
 }
+/** CSV files: given by hand (`--file`), or the packets of a drop folder, read in the order of their names. */
 export interface FileVia {
   kind: 'file';
   format: 'csv';
+  /** Absent: only files given by hand. */
+  drop?: DropFolder | undefined;
+}
+export interface DropFolder {
+  folder: string;
+  /** The packets of the stream: `PREFIX….csv`. */
+  prefix: string;
+  /** Where a file of refused rows is written for each packet; `key` is the column that names the row to the sender, never a personal one. */
+  feedback: { folder: string; key: string } | undefined;
+}
+
+/** No transport: people enter these records, and a second person approves them (HN-6.2). */
+export interface ManualVia {
+  kind: 'manual';
 }
 
 export type PushVia = HttpPushVia | FrontDatabasePushVia;
@@ -243,18 +258,40 @@ export interface Mapping {
   occurredOn: Value | undefined;
   validFrom: Value | undefined;
   validTo: Value | undefined;
+  /** Longest time from validFrom to validTo in calendar months, the last day included (ZM-2.4). */
+  mostMonths?: number | undefined;
   fields: Map<string, Value>;
   ignore: Set<string>;
+  route?: Route | undefined;
+  /** The mappings of the other categories a record may be routed to; none without `route`. */
+  alternatives?: Mapping[];
+}
+/** A legal basis decides the category: the source's word for an article → a code whose `category` names the mapping that takes the record. */
+export interface Route {
+  from: string[];
+  lookup: Map<string, string>;
+  codes: string;
 }
 export interface SubjectMapping {
-  /** Fixed, or by the value of a source key (`自然人` → person). */
-  kind: { fixed: SubjectKind } | { from: string; lookup: Map<string, SubjectKind> };
+  /** Fixed, by the value of a source key (`自然人` → person), or as its statutory number says. */
+  kind: { fixed: SubjectKind } | { from: string; lookup: Map<string, SubjectKind> } | 'by-number';
   name: Value | undefined;
   region: Value | undefined;
   /** Roles of HN-3 this record shows the subject in. */
   roles: string[];
-  /** In order of authority. `statutory` takes the scheme from the number itself: USCC, citizen id, permit. */
-  identifiers: { scheme: string; value: Value; optional: boolean }[];
+  /** In order of authority. */
+  identifiers: IdentifierMapping[];
+}
+export interface IdentifierMapping {
+  /**
+   * Fixed, or by the value of a source key (a certificate type); a value that the lookup does not name says that the number identifies nobody.
+   * `statutory` takes the scheme from the number itself: USCC, citizen id, permit.
+   */
+  scheme: string | { from: string; lookup: Map<string, string> };
+  value: Value;
+  optional: boolean;
+  /** The column may hold something else: a value that does not pass the check of its scheme is no identifier and no fault. */
+  whenValid: boolean;
 }
 
 /* ---- publication ---- */

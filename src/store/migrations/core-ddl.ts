@@ -75,4 +75,14 @@ export const CORE_DDL: readonly string[] = [
   `create index outbox_open on outbox (connector, stream, id) where state in ('waiting', 'sent')`,
   `create table receipt (
      outbox_id bigint primary key references outbox, number text not null, received_at text not null, created_at timestamptz not null default now())`,
+  // Manual entry and self-declared information (HN-6.2, HN-16(1)): nothing here is credit information before a second person approves it.
+  `create table submission (
+     id bigint generated always as identity primary key,
+     category smallint not null, kind text not null, region text not null, sealed text not null,
+     basis text not null, route text not null,
+     entered_by text not null, entered_name text not null, entered_department text not null, entered_at timestamptz not null default now(),
+     state text not null default 'entered' check (state in ('entered', 'approved', 'rejected')),
+     reviewed_by text, reviewed_name text, reviewed_at timestamptz, reason text, record_id bigint references record,
+     check (reviewed_by is distinct from entered_by), check ((state = 'entered') = (reviewed_by is null)))`,
+  `create index submission_open on submission (region text_pattern_ops, id) where state = 'entered'`,
 ];
