@@ -25,6 +25,8 @@ export interface Decision {
   article: string | null;
   /** What would lift a denial or a mask: purposes under which this department is given more. */
   lift: readonly string[];
+  /** Of a field that is allowed: the rule under which some rows show it masked all the same. */
+  partly: { rule: string; article: string } | undefined;
   /** Whether a denial is worth an error: rows of the type can appear, or the document named the field on this very type. */
   told: boolean;
 }
@@ -82,7 +84,7 @@ function matching(model: Model, caller: Caller, purpose: string): PolicyRule[] {
       rule.departments.includes(caller.department) &&
       (rule.roles.length === 0 || rule.roles.includes(caller.role)) &&
       rule.purposes.includes(purpose) &&
-      (rule.rows.region === 'any' || /^\d{6}$/.test(caller.region)),
+      (rule.rows.region === 'any' || /^[1-9]\d{5}$/.test(caller.region)),
   );
 }
 
@@ -111,13 +113,15 @@ function covers(model: Model, scope: Scope, coordinate: string): boolean {
 function decideOne(model: Model, caller: Caller, scopes: readonly Scope[], coordinate: string): Decision {
   for (const access of ['allow', 'mask'] as const) {
     const scope = scopes.find((s) => s.fields.get(coordinate) === access);
+    const partly = access === 'allow' ? maskingScope(scopes, coordinate) : undefined;
     if (scope)
       return {
         coordinate,
         access,
         rule: scope.rule,
         article: scope.article,
-        lift: access === 'allow' ? [] : liftOf(model, caller, coordinate, 'mask'),
+        lift: access === 'allow' && partly === undefined ? [] : liftOf(model, caller, coordinate, 'mask'),
+        partly,
         told: true,
       };
   }
@@ -127,8 +131,26 @@ function decideOne(model: Model, caller: Caller, scopes: readonly Scope[], coord
     rule: null,
     article: articleOf(model, coordinate),
     lift: liftOf(model, caller, coordinate, 'deny'),
+    partly: undefined,
     told: true,
   };
+}
+
+/** A scope that masks the field on rows which no scope that allows it holds for certain. */
+function maskingScope(scopes: readonly Scope[], coordinate: string): Decision['partly'] {
+  const giving = (access: 'allow' | 'mask') => scopes.filter((s) => s.fields.get(coordinate) === access);
+  const found = giving('mask').find((mask) => !giving('allow').some((allow) => contains(allow, mask)));
+  return found && { rule: found.rule, article: found.article };
+}
+
+/** Whether every row of `inner` lies in `outer`, as far as both give the type at all. */
+function contains(outer: Scope, inner: Scope): boolean {
+  return (
+    inner.subjects.every((kind) => outer.subjects.includes(kind)) &&
+    (outer.kinds.length === 0 || (inner.kinds.length > 0 && inner.kinds.every((kind) => outer.kinds.includes(kind)))) &&
+    (outer.region === undefined || (inner.region?.startsWith(outer.region) ?? false)) &&
+    (!outer.publicOnly || inner.publicOnly)
+  );
 }
 
 /** Purposes under which the caller's department is given more than `now`: what an officer may truthfully state instead, or must ask for. */

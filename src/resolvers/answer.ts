@@ -1,8 +1,10 @@
 import type { ApolloServerPlugin, GraphQLRequestContext } from '@apollo/server';
 import {
   type DocumentNode,
+  GraphQLError,
   type GraphQLFormattedError,
   type GraphQLSchema,
+  getVariableValues,
   OperationTypeNode,
   print,
   stripIgnoredCharacters,
@@ -20,8 +22,9 @@ import type { Sql } from '../store/sql.ts';
 import { openBatches } from './batches.ts';
 import type { Context } from './context.ts';
 import { askedBy, isIntrospection, protectedCoordinates } from './coordinates.ts';
-import { withoutLiterals } from './literals.ts';
-import { asGraphQLError, deniedError, FAILURES, INVALID, textOf } from './refusal.ts';
+import { declaredVariables, withoutDigits, withoutLiterals } from './literals.ts';
+import { checkedPurpose, loggedPurpose } from './purpose.ts';
+import { asGraphQLError, deniedError, FAILURES, isInvalid, textOf } from './refusal.ts';
 
 export interface Answering {
   model: Model;
@@ -77,8 +80,12 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
 function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Request): void {
   const { contextValue: context } = request;
   const document = request.document as DocumentNode;
-  const purpose = isIntrospection(document) ? INTROSPECTION : checkedPurpose(hub.model, context);
-  const asked = askedBy(hub.schema, hub.model, known, document, request.operationName ?? '', request.request.variables ?? {});
+  // Which of several operations is meant was not said: execution refuses it, and nothing runs without a grant.
+  if (request.operation === undefined) return;
+  if (request.operation.operation !== OperationTypeNode.QUERY)
+    throw new Refused('OPERATION_NOT_SUPPORTED', '本接口只提供查询操作', { status: 400 });
+  const purpose = isIntrospection(document) ? INTROSPECTION : checkedPurpose(hub.model, context.purpose);
+  const asked = askedBy(hub.schema, hub.model, known, document, request.operationName ?? '', coercedVariables(hub.schema, request));
   const grant = decide(hub.model, context.caller, purpose, asked);
   if (context.strict) {
     const denied = deniedOf(grant.decisions.values());
@@ -91,15 +98,15 @@ function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Reque
   context.granted = { grant, reader, batches: openBatches(reader) };
 }
 
-/** The stated purpose. Throws `Refused` PURPOSE_REQUIRED or PURPOSE_UNKNOWN: no query without a purpose (HN-23.2). */
-function checkedPurpose(model: Model, context: Context): Purpose {
-  const details = { article: 'HN-23.2' };
-  if (context.purpose === undefined) throw new Refused('PURPOSE_REQUIRED', '查询须说明用途', { status: 400, details });
-  if (!model.codes.get('purposes')?.values.has(context.purpose.code))
-    throw new Refused('PURPOSE_UNKNOWN', '查询用途代码不存在', { status: 400, details });
-  return context.purpose;
+/** The variables as execution will see them, defaults included: a condition is a condition wherever it is written. */
+function coercedVariables(schema: GraphQLSchema, { operation, request }: Request): Record<string, unknown> {
+  const { coerced, errors } = getVariableValues(schema, operation?.variableDefinitions ?? [], request.variables ?? {});
+  const [error] = errors ?? [];
+  if (error === undefined) return coerced ?? {};
+  throw new GraphQLError(error.message, { nodes: error.nodes, extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } } });
 }
 
+const isMasked = (d: Decision) => d.told && (d.access === 'mask' || d.partly !== undefined);
 const deniedOf = (decisions: Iterable<Decision>) => [...decisions].filter((d) => d.access === 'deny' && d.told);
 
 function addDenials(request: Request, result: { errors?: readonly GraphQLFormattedError[]; data?: unknown }): void {
@@ -112,11 +119,15 @@ function extensionsOf(request: Request, receipt: Receipt): Record<string, unknow
   const log = { id: receipt.id, writer: receipt.writer, seq: receipt.seq, hash: receipt.hash, at: receipt.at };
   const { granted } = request.contextValue;
   if (granted === undefined || granted.grant.purpose === INTROSPECTION.code) return { log };
-  const by = (access: string) =>
-    [...granted.grant.decisions.values()]
-      .filter((d) => d.access === access && d.told)
-      .map(({ coordinate, rule, article, lift }) => ({ coordinate, rule: rule ?? 'no-rule', article, lift }));
-  return { log, access: { purpose: granted.grant.purpose, masked: by('mask'), denied: by('deny') } };
+  const decisions = [...granted.grant.decisions.values()];
+  const tell = (d: Decision) => {
+    const { rule, article } = d.partly ?? d;
+    return { coordinate: d.coordinate, rule: rule ?? 'no-rule', article, lift: d.lift };
+  };
+  return {
+    log,
+    access: { purpose: granted.grant.purpose, masked: decisions.filter(isMasked).map(tell), denied: deniedOf(decisions).map(tell) },
+  };
 }
 
 function errorsOf(request: Request): readonly GraphQLFormattedError[] {
@@ -133,7 +144,7 @@ async function entryOf(hub: Answering, request: Request, failure: string | undef
   const code = failure ?? (errors[0] ? codeOf(errors[0]) : '');
   const shown = granted?.reader.shown;
   const decisions = [...(granted?.grant.decisions.values() ?? [])];
-  const of = (access: string) => decisions.filter((d) => d.access === access && d.told).map((d) => d.coordinate);
+  const named = (of: Decision[]) => of.map((d) => d.coordinate);
   const outcome: Outcome = outcomeOf(code, failure, granted !== undefined, shown?.rows ?? 0);
   const token = (text: string) => hub.keys.blind('log-variable', text).toString('base64url');
   return {
@@ -149,16 +160,15 @@ async function entryOf(hub: Answering, request: Request, failure: string | undef
     region: caller.region,
     actingFor: caller.actingFor,
     purpose: {
-      code: granted?.grant.purpose ?? context.purpose?.code ?? '',
-      basis: context.purpose?.basis ?? '',
-      case: context.purpose?.case ?? '',
+      ...loggedPurpose(hub.model, context.purpose, context.today),
+      ...(granted ? { code: granted.grant.purpose } : {}),
     },
-    operation: request.operationName ?? null,
+    operation: request.operationName ? withoutDigits(request.operationName) : null,
     document: request.document ? await hub.log.document(stripIgnoredCharacters(print(withoutLiterals(request.document)))) : '',
-    variables: tokeniseVariables(request.request.variables ?? {}, token),
+    variables: tokeniseVariables(declaredVariables(hub.schema, operation, request.request.variables ?? {}), token),
     fields: outcome === 'answered' ? [...(shown?.coordinates ?? [])].sort() : [],
-    masked: of('mask'),
-    denied: of('deny'),
+    masked: named(decisions.filter(isMasked)),
+    denied: named(deniedOf(decisions)),
     categories: [...(shown?.categories ?? [])].sort((a, b) => a - b),
     subjects: [...(shown?.subjects ?? [])].map((id) => hub.keys.blind('log-subject', String(id))),
     rows: shown?.rows ?? 0,
@@ -174,5 +184,5 @@ async function entryOf(hub: Answering, request: Request, failure: string | undef
 function outcomeOf(code: string, failure: string | undefined, granted: boolean, rows: number): Outcome {
   if (failure !== undefined) return 'failed';
   if (code === '' || (granted && rows > 0)) return 'answered';
-  return INVALID.has(code) ? 'invalid' : 'refused';
+  return isInvalid(code) ? 'invalid' : 'refused';
 }

@@ -10,6 +10,7 @@ import {
   GraphQLSkipDirective,
   isAbstractType,
   Kind,
+  OperationTypeNode,
   type SelectionNode,
   separateOperations,
   TypeInfo,
@@ -31,7 +32,7 @@ export function protectedCoordinates(model: Model): Set<string> {
 
 /**
  * What one operation asks for (design §4): protected coordinates it selects, with interfaces taken as all their types, and those it filters
- * by. Selections that @skip or @include leave out are not asked. Reads the document and the variables, never data.
+ * by. Selections that @skip or @include leave out are not asked. Reads the document and the coerced variables, never data.
  */
 export function askedBy(
   schema: GraphQLSchema,
@@ -44,16 +45,11 @@ export function askedBy(
   const selected = new Set<string>();
   const explicit = new Set<string>();
   const constrained = new Set<string>();
-  const own = separateOperations(document)[operation] ?? document;
   const info = new TypeInfo(schema);
-  const skipLeftOut = (node: SelectionNode) => (isLeftOut(node, variables) ? false : undefined);
   visit(
-    own,
+    withoutLeftOut(document, operation, variables),
     visitWithTypeInfo(info, {
-      InlineFragment: skipLeftOut,
-      FragmentSpread: skipLeftOut,
       Field(node: FieldNode) {
-        if (isLeftOut(node, variables)) return false;
         const parent = info.getParentType();
         for (const type of concrete(schema, parent)) {
           const coordinate = `${type}.${node.name.value}`;
@@ -61,7 +57,6 @@ export function askedBy(
           selected.add(coordinate);
           if (type === parent?.name) explicit.add(coordinate);
         }
-        return undefined;
       },
       Argument(node: ArgumentNode) {
         const type = info.getInputType();
@@ -79,13 +74,25 @@ export function isIntrospection(document: DocumentNode): boolean {
   return document.definitions.every(
     (definition) =>
       definition.kind !== Kind.OPERATION_DEFINITION ||
-      definition.selectionSet.selections.every((s) => s.kind === Kind.FIELD && s.name.value.startsWith('__')),
+      (definition.operation === OperationTypeNode.QUERY &&
+        definition.selectionSet.selections.every((s) => s.kind === Kind.FIELD && s.name.value.startsWith('__'))),
   );
 }
 
 function concrete(schema: GraphQLSchema, type: GraphQLNamedType | null | undefined): string[] {
   if (!type) return [];
   return isAbstractType(type) ? schema.getPossibleTypes(type).map((t) => t.name) : [type.name];
+}
+
+/** The operation with what it really executes: no left-out selections, and no fragments that only those would spread. */
+function withoutLeftOut(document: DocumentNode, operation: string, variables: Variables): DocumentNode {
+  const leave = (node: SelectionNode) => (isLeftOut(node, variables) ? null : undefined);
+  const kept: DocumentNode = visit(ownPart(document, operation), { Field: leave, InlineFragment: leave, FragmentSpread: leave });
+  return ownPart(kept, operation);
+}
+
+function ownPart(document: DocumentNode, operation: string): DocumentNode {
+  return separateOperations(document)[operation] ?? document;
 }
 
 function isLeftOut(node: SelectionNode, variables: Variables): boolean {

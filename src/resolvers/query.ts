@@ -4,6 +4,7 @@ import { Refused } from '../errors.ts';
 import type { Category as CatalogCategory, Model } from '../model/types.ts';
 import type { PageOf, RecordRow, SubjectRow } from '../store/rows.ts';
 import { type Context, grantedOf } from './context.ts';
+import { protectedCoordinates } from './coordinates.ts';
 import { SubjectWhereInput } from './inputs.ts';
 import { type CatalogTypes, CreditRecord, enumName, RecordConnection, Source, Subject, SubjectConnection } from './types.ts';
 import { toRecordWhere } from './where.ts';
@@ -114,6 +115,7 @@ const pageOf = (first: number, after: string | null | undefined) => ({ first, af
 /** The resolver classes, made once the catalog's types exist. They only translate: the reader of the grant decides what there is. */
 export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: ClassType): [ClassType, ...ClassType[]] {
   type Where = Record<string, unknown> | undefined;
+  const known = protectedCoordinates(model);
 
   @Resolver()
   class HubQuery {
@@ -168,6 +170,8 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
       @Arg('purpose', () => String, { description: '查询用途代码 (purpose code)' }) purpose: string,
       @Ctx() context: Context,
     ): Explanation {
+      if (!known.has(coordinate)) throw new Refused('BAD_COORDINATE', '目录中没有该字段');
+      if (!model.codes.get('purposes')?.values.has(purpose)) throw new Refused('PURPOSE_UNKNOWN', '查询用途代码不存在');
       const { lift, ...decision } = explain(model, context.caller, purpose, coordinate);
       return { ...decision, lift: [...lift] };
     }

@@ -19,7 +19,11 @@ const TEXTS: Readonly<Record<string, string>> = {
 const TELLS = new Set(['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT', 'BAD_REQUEST']);
 /** Errors of ours: no data leaves beside them. */
 export const FAILURES: ReadonlySet<string> = new Set(['INTERNAL_SERVER_ERROR', 'UNAVAILABLE', 'LOG_UNAVAILABLE']);
-export const INVALID: ReadonlySet<string> = new Set(Object.keys(TEXTS).filter((code) => !FAILURES.has(code)));
+
+/** Whether a code says that the request was no valid one, rather than that it asked for what may not be given. */
+export function isInvalid(code: string): boolean {
+  return (code in TEXTS && !FAILURES.has(code)) || /^(BAD|MALFORMED)_/.test(code);
+}
 
 /** One error as the caller sees it: a Chinese message, a stable code, never a stack, a value or a statement. */
 export function formatError(formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError {
@@ -35,10 +39,21 @@ export function formatError(formatted: GraphQLFormattedError, error: unknown): G
     return { message: formatted.message, ...place, extensions: withoutMark(formatted.extensions) };
   const text = TEXTS[code] ?? TEXTS['INTERNAL_SERVER_ERROR'] ?? code;
   return {
-    message: TELLS.has(code) ? `${text}:${formatted.message}` : text,
+    message: TELLS.has(code) ? `${text}:${withoutValues(formatted.message)}` : text,
     ...(FAILURES.has(code) ? {} : place),
     extensions: { code: TEXTS[code] ? code : 'INTERNAL_SERVER_ERROR' },
   };
+}
+
+/** What graphql-js says of a request, without the values it quotes: a number written at the wrong place is repeated nowhere. */
+export function withoutValues(message: string): string {
+  return message
+    .replace(/ got invalid value .*$/s, ' got an invalid value')
+    .replace(/,? found .*$/s, '')
+    .replace(/ value: .*$/s, ' value')
+    .replace(/\b(Name|Int|Float|String|BlockString) ".*"/s, '$1')
+    .replace(/^Value ".*" does not/s, 'Value does not')
+    .replaceAll(/\d{6,}/g, '…');
 }
 
 function withoutMark(extensions: Record<string, unknown>): Record<string, unknown> {

@@ -16,6 +16,7 @@ import type { Pool } from '../store/sql.ts';
 import { answering } from './answer.ts';
 import { ANONYMOUS, type Callers } from './callers.ts';
 import type { Context } from './context.ts';
+import { statedPurpose } from './purpose.ts';
 import { formatError, textOf } from './refusal.ts';
 import { buildGraph } from './schema.ts';
 import { refusedEntry } from './unanswered.ts';
@@ -77,7 +78,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   app.addHook('onSend', async (_request, reply) => {
     void reply.headers({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
   });
-  app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
+  app.setErrorHandler(async (error: Error & { statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500;
     if (status >= 500) options.onError(error);
     const code = status === 413 ? 'BODY_TOO_LARGE' : status >= 500 ? 'INTERNAL_SERVER_ERROR' : 'BAD_REQUEST';
@@ -85,7 +86,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       options,
       request,
       reply,
-      ANONYMOUS,
+      await callerOf(options, request),
       undefined,
       new Refused(code, status === 413 ? '请求内容过大' : textOf(code), { status }),
     );
@@ -100,6 +101,19 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
   });
   app.post('/graphql', (request, reply) => answer(options, apollo, request, reply));
+  app.route({
+    method: ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+    url: '/graphql',
+    handler: async (request, reply) => {
+      void reply.header('allow', 'POST');
+      const refused = new Refused('METHOD_NOT_ALLOWED', '查询只接受 POST 请求', { status: 405 });
+      return refuse(options, request, reply, await callerOf(options, request), undefined, refused);
+    },
+  });
+  // Fastify's own answer repeats the address, and with it whatever someone wrote into it.
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send({ errors: [{ message: '地址不存在', extensions: { code: 'NOT_FOUND' } }] }),
+  );
   await serveConsole(app, options);
   const url = await app.listen({ host: options.host, port: options.port });
   return {
@@ -123,7 +137,7 @@ async function answer(
   try {
     caller = await options.callers.identify(request.headers.authorization);
     const body = parseBody(request.body);
-    purpose = purposeOf(request, body);
+    purpose = statedPurpose(request.headers, body);
     const context: Context = {
       startedAt,
       caller,
@@ -180,7 +194,14 @@ async function refuse(
       .send(JSON.stringify({ errors: [{ message, extensions: { code, ...extra } }], ...(extensions ? { extensions } : {}) }));
   try {
     const receipt = await options.log.append(
-      refusedEntry({ caller, purpose, code: refused.code, policy: options.model.version, client: request.ip }),
+      refusedEntry({
+        caller,
+        purpose,
+        code: refused.code,
+        model: options.model,
+        today: dayInShanghai(options.now()),
+        client: request.ip,
+      }),
     );
     const { id, writer, seq, hash, at } = receipt;
     return await send(
@@ -195,6 +216,11 @@ async function refuse(
   }
 }
 
+/** Who sent a request that is refused whoever sent it: known if its token says so. */
+function callerOf(options: ServerOptions, request: FastifyRequest): Promise<Caller> {
+  return options.callers.identify(request.headers.authorization).catch(() => ANONYMOUS);
+}
+
 function parseBody(body: unknown): Record<string, unknown> {
   try {
     const parsed: unknown = JSON.parse(typeof body === 'string' ? body : '');
@@ -203,32 +229,6 @@ function parseBody(body: unknown): Record<string, unknown> {
     // Falls through: what is no JSON object is refused below, without an echo of it.
   }
   throw new Refused('MALFORMED_REQUEST', '请求正文不是有效的 JSON 对象', { status: 400 });
-}
-
-/** The purpose as stated: in the headers `X-Purpose…` (URI-encoded UTF-8), or under `extensions.purpose` of the request. */
-function purposeOf(request: FastifyRequest, body: Record<string, unknown>): Purpose | undefined {
-  const header = (name: string) => {
-    const value = request.headers[name];
-    if (typeof value !== 'string' || value === '') return undefined;
-    try {
-      return decodeURIComponent(value).slice(0, 500);
-    } catch {
-      throw new Refused('MALFORMED_REQUEST', `请求头 ${name} 须为 URI 编码的 UTF-8`, { status: 400 });
-    }
-  };
-  const extensions = body['extensions'];
-  const stated =
-    typeof extensions === 'object' && extensions !== null && 'purpose' in extensions
-      ? (extensions.purpose as Record<string, unknown> | null)
-      : null;
-  const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 500) : undefined);
-  const code = header('x-purpose') ?? text(stated?.['code']);
-  if (code === undefined) return undefined;
-  return {
-    code,
-    basis: header('x-purpose-basis') ?? text(stated?.['basis']) ?? '',
-    case: header('x-purpose-case') ?? text(stated?.['case']) ?? '',
-  };
 }
 
 /** The calendar day in Asia/Shanghai, which has no daylight saving time. */

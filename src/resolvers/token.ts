@@ -11,7 +11,7 @@ async function devKey(data: string): Promise<JWK> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as JWK;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
   const key: JWK = { ...(await exportJWK(privateKey)), alg: ALGORITHM, kid: 'dev', use: 'sig' };

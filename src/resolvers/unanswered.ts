@@ -1,15 +1,19 @@
 import type { Caller, Purpose } from '../access/caller.ts';
-import type { LogEntry } from '../log/entry.ts';
+import type { LogEntry, Outcome } from '../log/entry.ts';
+import type { Model } from '../model/types.ts';
+import { loggedPurpose } from './purpose.ts';
+import { FAILURES, isInvalid } from './refusal.ts';
 
 /** The log entry of a request that never became a query: who (as far as known), when, and why it was refused. */
 export function refusedEntry(refusal: {
   caller: Caller;
   purpose: Purpose | undefined;
   code: string;
-  policy: string;
+  model: Model;
+  today: string;
   client: string;
 }): LogEntry {
-  const { caller, purpose } = refusal;
+  const { caller, model } = refusal;
   return {
     kind: 'query',
     person: { id: caller.id, name: caller.name },
@@ -17,7 +21,7 @@ export function refusedEntry(refusal: {
     role: caller.role,
     region: caller.region,
     actingFor: caller.actingFor,
-    purpose: { code: purpose?.code ?? '', basis: purpose?.basis ?? '', case: purpose?.case ?? '' },
+    purpose: loggedPurpose(model, refusal.purpose, refusal.today),
     operation: null,
     document: '',
     variables: '{}',
@@ -27,11 +31,16 @@ export function refusedEntry(refusal: {
     categories: [],
     subjects: [],
     rows: 0,
-    policy: refusal.policy,
+    policy: model.version,
     rules: [],
-    outcome: refusal.code.startsWith('TOKEN_') || refusal.code === 'CALLER_UNKNOWN' ? 'refused' : 'invalid',
+    outcome: outcomeOf(refusal.code),
     code: refusal.code,
     durationMs: 0,
     client: refusal.client,
   };
+}
+
+function outcomeOf(code: string): Outcome {
+  if (FAILURES.has(code) || code === 'IDENTITY_UNAVAILABLE') return 'failed';
+  return isInvalid(code) || code === 'BODY_TOO_LARGE' || code === 'METHOD_NOT_ALLOWED' ? 'invalid' : 'refused';
 }

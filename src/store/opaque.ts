@@ -14,7 +14,7 @@ export function revealId(keys: Keys, place: Place, text: string): number | undef
   return readBlock(keys, place, text)?.id;
 }
 
-/** Where a page ended: the day the list is ordered by (or 1970-01-01) and the row's id. Only a position; what is visible there is the grant's matter. */
+/** Where a page ended: the day the list is ordered by (or one that no record has) and the row's id. Only a position; what is visible there is the grant's matter. */
 export function concealCursor(keys: Keys, day: string, id: number): string {
   return keys.conceal(blockOf('cursor', id, Math.round(Date.parse(`${day}T00:00:00Z`) / DAY)));
 }

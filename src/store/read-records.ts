@@ -25,6 +25,8 @@ interface RawRecord {
   fields: Record<string, FieldValue>;
 }
 const NOTHING = { nodes: [], endCursor: null, hasNextPage: false };
+/** Mapping takes no earlier day. */
+const FIRST_DAY = '1000-01-01';
 const ORDER = 'order by r.ordered_on desc, r.id desc';
 
 /** Records, newest first. */
@@ -113,7 +115,7 @@ function conditionsOf(view: View, parameters: Parameters, where: RecordWhere): s
 }
 
 function paging(view: View, page: PageRequest, parameters: Parameters): { after: string; limit: string } {
-  const after = position(view.keys, page.after);
+  const after = position(view.keys, page.after, (day) => day >= FIRST_DAY);
   const limit = checkedSize(page.first) + 1;
   return {
     after: after ? `and (r.ordered_on, r.id) < (${parameters.add(after.day)}::date, ${parameters.add(after.id)}::bigint)` : '',

@@ -37,6 +37,9 @@ export async function subjectsByRowId(view: View, ids: readonly number[]): Promi
   return new Map(rows.map((row) => [row.id, show(view, row)]));
 }
 
+/** The day in the cursors of lists of subjects, which have none; no record has it, so cursors of the two kinds of list never mix. */
+const NO_DAY = '0001-01-01';
+
 /** Subjects in the order in which the hub learnt of them. A search by name needs the kind: names of persons and organisations are granted apart. */
 export async function listSubjects(view: View, where: SubjectWhere, page: PageRequest): Promise<PageOf<SubjectRow>> {
   const parameters = new Parameters();
@@ -48,14 +51,14 @@ export async function listSubjects(view: View, where: SubjectWhere, page: PageRe
     if (column === undefined) throw new Refused('BAD_FILTER', '按名称查询须同时指定主体类型', { status: 400 });
     parts.push(`strpos(s.${column}->>'name', ${parameters.add(where.name)}) > 0`);
   }
-  const after = position(view.keys, page.after);
+  const after = position(view.keys, page.after, (day) => day === NO_DAY);
   if (after) parts.push(`s.id > ${parameters.add(after.id)}`);
   const rows = await select(view, parameters, parts.join(' and '), `order by s.id limit ${parameters.add(checkedSize(page.first) + 1)}`);
   const shown = rows.slice(0, page.first);
   const last = shown.at(-1);
   return {
     nodes: shown.map((row) => show(view, row)),
-    endCursor: last ? concealCursor(view.keys, '1970-01-01', last.id) : null,
+    endCursor: last ? concealCursor(view.keys, NO_DAY, last.id) : null,
     hasNextPage: rows.length > page.first,
   };
 }

@@ -41,11 +41,11 @@ export function conditioned(scopes: readonly Scope[], condition: (scope: Scope) 
 
 export const anyOf = (scopes: readonly Conditioned[]): string => scopes.map((s) => s.sql).join(' or ');
 
-/** Where a page starts. Throws `Refused` BAD_CURSOR for a text that is no cursor of this hub. */
-export function position(keys: Keys, after: string | undefined): { day: string; id: number } | undefined {
+/** Where a page starts. Throws `Refused` BAD_CURSOR for a text that is no cursor of this hub, or of another list: `own` knows its days. */
+export function position(keys: Keys, after: string | undefined, own: (day: string) => boolean): { day: string; id: number } | undefined {
   if (after === undefined) return undefined;
   const place = revealCursor(keys, after);
-  if (place === undefined) throw new Refused('BAD_CURSOR', '分页游标无效', { status: 400 });
+  if (place === undefined || !own(place.day)) throw new Refused('BAD_CURSOR', '分页游标无效', { status: 400 });
   return place;
 }
 

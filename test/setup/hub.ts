@@ -1,0 +1,197 @@
+/** A hub as its callers know it: the HTTP API over a database of its own, with the small world of `fixtures/credit-records.ts`. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { decode } from '../../src/log/canonical.ts';
+import type { LogEntry } from '../../src/log/entry.ts';
+import { ensureLogPartitions } from '../../src/log/partitions.ts';
+import { openLog, type QueryLog } from '../../src/log/writer.ts';
+import { findStream, loadModel } from '../../src/model/load.ts';
+import type { Model, PullStream } from '../../src/model/types.ts';
+import { openCallers } from '../../src/resolvers/callers.ts';
+import { startServer } from '../../src/resolvers/server.ts';
+import { mintToken, type TokenRequest } from '../../src/resolvers/token.ts';
+import { type Keys, newKeyRing, openKeys } from '../../src/store/keys.ts';
+import { storeRecords } from '../../src/store/records.ts';
+import { openPool, type Pool } from '../../src/store/sql.ts';
+import { worldRecords } from '../fixtures/credit-records.ts';
+import { freshDatabase } from './database.ts';
+
+const SCHEMA = new URL('../../schema/', import.meta.url).pathname;
+export const ISSUER = 'urn:credit-hub:test';
+export const AUDIENCE = 'credit-hub';
+export const TODAY = '2026-11-23';
+
+/** Who asks, for what, and how. Left out: an officer of the health department of the province, for a credit evaluation. */
+export interface Asking {
+  department?: string;
+  region?: string;
+  role?: string;
+  /** Null: none is stated. */
+  purpose?: string | null;
+  case?: string;
+  basis?: string;
+  /** Purposes the token is restricted to. */
+  purposes?: string[];
+  /** The whole `Authorization` header; null: none. */
+  authorization?: string | null;
+  variables?: Record<string, unknown>;
+  operationName?: string;
+  headers?: Record<string, string>;
+}
+
+export interface AnswerError {
+  message: string;
+  path?: (string | number)[];
+  extensions: { code: string } & Record<string, unknown>;
+}
+export interface Answer {
+  status: number;
+  text: string;
+  // oxlint-disable-next-line typescript/no-explicit-any -- answers have the shape of their queries
+  data: any;
+  errors: AnswerError[];
+  codes: string[];
+  extensions: Record<string, unknown>;
+}
+export interface LogRow {
+  writer: number;
+  seq: number;
+  at: string;
+  hash: string;
+  body: Buffer;
+  entry: LogEntry;
+}
+
+export interface TestHub {
+  url: string;
+  model: Model;
+  pool: Pool;
+  keys: Keys;
+  log: QueryLog;
+  /** What the server reported that was no refusal. */
+  faults: unknown[];
+  token(request?: Partial<TokenRequest>): Promise<string>;
+  ask(query: string, asking?: Asking): Promise<Answer>;
+  /** A request to /graphql as it is, for those that are no queries. */
+  send(body: string | undefined, asking?: Asking, method?: string): Promise<Answer>;
+  /** The log of this hub, oldest first. */
+  entries(): Promise<LogRow[]>;
+  /** What `work` gives, and the entries that it added. */
+  logged<T>(work: () => Promise<T>): Promise<{ result: T; added: LogRow[] }>;
+  close(): Promise<void>;
+}
+
+export interface HubOptions {
+  /** A migrated database; left out: a fresh one that is dropped in the end. */
+  databaseUrl?: string;
+  /** Fill it with the world; true unless said otherwise. */
+  seed?: boolean;
+  logDeadlineMs?: number;
+}
+
+/** Stores the world through one stream, as a page of it would be. */
+export async function seedWorld(pool: Pool, keys: Keys, model: Model): Promise<void> {
+  const stream = findStream(model, 'credit-china/penalties') as PullStream;
+  await pool.transaction((sql) => storeRecords(sql, keys, model, stream, worldRecords(), { id: 0, today: TODAY }));
+}
+
+export async function openHub(options: HubOptions = {}): Promise<TestHub> {
+  const model = loadModel(SCHEMA);
+  const data = await mkdtemp(join(tmpdir(), 'credit-hub-api-'));
+  const database = options.databaseUrl === undefined ? await freshDatabase() : undefined;
+  const keys = openKeys(newKeyRing());
+  const pool = openPool(options.databaseUrl ?? database?.url ?? '', { max: 10, applicationName: 'hub test', statementTimeoutMs: 30_000 });
+  await ensureLogPartitions(pool, new Date(), 2);
+  if (options.seed !== false) await seedWorld(pool, keys, model);
+  const log = await openLog({ pool, node: 'test', suite: 'sha256', allowUnsafe: true, deadlineMs: options.logDeadlineMs ?? 3000 });
+  const faults: unknown[] = [];
+  const server = await startServer({
+    model,
+    pool,
+    keys,
+    log,
+    callers: await openCallers(model, { issuer: ISSUER, audience: AUDIENCE, jwksUrl: undefined, data }),
+    host: '127.0.0.1',
+    port: 0,
+    now: () => new Date(`${TODAY}T04:00:00Z`),
+    onError: (error) => void faults.push(error),
+  });
+
+  const token = (request: Partial<TokenRequest> = {}): Promise<string> =>
+    mintToken(data, {
+      id: 'wj-0001',
+      name: '陈静',
+      department: 'health',
+      role: 'officer',
+      region: '430000',
+      purposes: [],
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      expiresIn: 3600,
+      ...request,
+    });
+
+  async function headersOf(asking: Asking): Promise<Record<string, string>> {
+    const { department = 'health', region = '430000', role = 'officer', purposes = [], purpose = 'credit-evaluation' } = asking;
+    const authorization =
+      asking.authorization === undefined ? `Bearer ${await token({ department, region, role, purposes })}` : asking.authorization;
+    return {
+      'content-type': 'application/json',
+      accept: 'application/json',
+      ...(authorization === null ? {} : { authorization }),
+      ...(purpose === null ? {} : { 'x-purpose': purpose }),
+      ...(asking.case === undefined ? {} : { 'x-purpose-case': encodeURIComponent(asking.case) }),
+      ...(asking.basis === undefined ? {} : { 'x-purpose-basis': encodeURIComponent(asking.basis) }),
+      ...asking.headers,
+    };
+  }
+
+  const send: TestHub['send'] = async (body, asking = {}, method = 'POST') => {
+    const response = await fetch(`${server.url}/graphql`, {
+      method,
+      headers: await headersOf(asking),
+      ...(body === undefined ? {} : { body }),
+    });
+    return toAnswer(response.status, await response.text());
+  };
+
+  const entries: TestHub['entries'] = async () => {
+    const { rows } = await pool.query<{ writer: number; seq: number; at: string; body: Buffer; hash: Buffer }>(
+      'select writer, seq, at, body, hash from query_log where writer = $1 order by seq',
+      [log.writer],
+    );
+    return rows.map((row) => ({ ...row, hash: row.hash.toString('hex'), entry: decode(row.body).entry }));
+  };
+
+  return {
+    url: server.url,
+    model,
+    pool,
+    keys,
+    log,
+    faults,
+    token,
+    send,
+    ask: (query, asking = {}) => send(JSON.stringify({ query, variables: asking.variables, operationName: asking.operationName }), asking),
+    entries,
+    async logged(work) {
+      const before = (await entries()).length;
+      const result = await work();
+      return { result, added: (await entries()).slice(before) };
+    },
+    async close() {
+      await server.stop();
+      await log.close().catch(() => undefined);
+      await pool.close();
+      await database?.drop();
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+}
+
+function toAnswer(status: number, text: string): Answer {
+  const body = text.startsWith('{') ? (JSON.parse(text) as Partial<Answer>) : {};
+  const errors = body.errors ?? [];
+  return { status, text, data: body.data, errors, codes: errors.map((e) => e.extensions.code), extensions: body.extensions ?? {} };
+}
