@@ -4,7 +4,7 @@ import { crossCheck } from './check.ts';
 import { type ConnectorYaml, toConnector } from './connectors.ts';
 import { readSchemaFiles } from './files.ts';
 import { MANUAL, manualConnector } from './manual.ts';
-import { type PolicyYaml, toRules } from './policies.ts';
+import { type PolicyYaml, toDuties, toRules } from './policies.ts';
 import type { Model, PullStream, PushStream, Stream, SubjectKind, SubjectType } from './types.ts';
 
 /**
@@ -15,7 +15,15 @@ export function loadModel(root: string): Model {
   const faults: ModelFault[] = [];
   const { files, digest } = readSchemaFiles(root, faults);
   const origin = new Map<string, string>();
-  const model: Model = { version: digest, categories: new Map(), subjects: new Map(), codes: new Map(), connectors: new Map(), rules: [] };
+  const model: Model = {
+    version: digest,
+    categories: new Map(),
+    subjects: new Map(),
+    codes: new Map(),
+    connectors: new Map(),
+    rules: [],
+    duties: [],
+  };
   const claim = (part: string, file: string) => {
     const earlier = origin.get(part);
     if (earlier === undefined) origin.set(part, file);
@@ -43,7 +51,9 @@ export function loadModel(root: string): Model {
   for (const { file, folder, content } of files) {
     if (folder !== 'policies') continue;
     const yaml = content as PolicyYaml;
-    if (claim(`policy:${yaml.policy}`, file)) model.rules.push(...toRules(file, yaml, model.categories, model.subjects, faults));
+    if (!claim(`policy:${yaml.policy}`, file)) continue;
+    model.rules.push(...toRules(file, yaml, model.categories, model.subjects, faults));
+    model.duties.push(...toDuties(yaml));
   }
   faults.push(...crossCheck(model, (part) => origin.get(part) ?? part));
   if (faults.length > 0) throw new BadModel(faults);

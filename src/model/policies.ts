@@ -1,5 +1,5 @@
 import type { ModelFault } from '../errors.ts';
-import type { Category, Field, PolicyRule, Sensitivity, SubjectKind, SubjectType } from './types.ts';
+import type { Category, Duty, DutyName, Field, PolicyRule, Sensitivity, SubjectKind, SubjectType } from './types.ts';
 
 type Access = 'allow' | 'mask' | 'deny';
 export interface PolicyYaml {
@@ -19,6 +19,7 @@ export interface PolicyYaml {
     classes: Partial<Record<Sensitivity, Access>>;
     fields?: Record<string, Access>;
   }[];
+  duties?: { duty: DutyName; roles: string[]; article: string }[];
 }
 
 /** Rules with classes and exceptions resolved to one answer per coordinate, so that a decision is a look-up. Silence is denial. */
@@ -70,4 +71,8 @@ export function toRules(
       fields,
     };
   });
+}
+
+export function toDuties(yaml: PolicyYaml): Duty[] {
+  return (yaml.duties ?? []).map(({ duty, roles, article }) => ({ duty, roles, article, departments: yaml.departments }));
 }

@@ -291,7 +291,7 @@ export interface IdentifierMapping {
   value: Value;
   optional: boolean;
   /** The column may hold something else: a value that does not pass the check of its scheme is no identifier and no fault. */
-  whenValid: boolean;
+  whenValid?: boolean;
 }
 
 /* ---- publication ---- */
@@ -330,6 +330,15 @@ export interface RowCondition {
   publicity: 'public' | 'any';
 }
 
+/** What people do in the hub beside reading: entering by hand, approving what others entered, handling refused records. */
+export type DutyName = 'enter-records' | 'review-records' | 'handle-issues';
+export interface Duty {
+  duty: DutyName;
+  departments: string[];
+  roles: string[];
+  article: string;
+}
+
 export interface Model {
   /** Short hash of all files: goes into every log entry as the policy version. */
   version: string;
@@ -338,4 +347,5 @@ export interface Model {
   codes: Map<string, CodeSet>;
   connectors: Map<string, Connector>;
   rules: PolicyRule[];
+  duties: Duty[];
 }

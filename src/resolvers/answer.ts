@@ -49,6 +49,7 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
         async didResolveOperation(request) {
           try {
             grantRequest(hub, known, request);
+            if (request.operation?.operation === OperationTypeNode.MUTATION) await announce(hub, request);
           } catch (error) {
             throw error instanceof Refused ? asGraphQLError(error) : error;
           }
@@ -77,13 +78,23 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
   };
 }
 
+/** A change is in the log before it is made: should its outcome never be logged, the intent is there to be followed up. */
+async function announce(hub: Answering, request: Request): Promise<void> {
+  try {
+    await hub.log.append({ ...(await entryOf(hub, request, undefined)), outcome: 'answered', code: 'INTENT' });
+  } catch {
+    throw new Refused('LOG_UNAVAILABLE', textOf('LOG_UNAVAILABLE'), { status: 503 });
+  }
+}
+
 function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Request): void {
   const { contextValue: context } = request;
   const document = request.document as DocumentNode;
   // Which of several operations is meant was not said: execution refuses it, and nothing runs without a grant.
   if (request.operation === undefined) return;
-  if (request.operation.operation !== OperationTypeNode.QUERY)
-    throw new Refused('OPERATION_NOT_SUPPORTED', '本接口只提供查询操作', { status: 400 });
+  if (request.operation.operation === OperationTypeNode.SUBSCRIPTION) {
+    throw new Refused('OPERATION_NOT_SUPPORTED', '本接口不提供订阅', { status: 400 });
+  }
   const purpose = isIntrospection(document) ? INTROSPECTION : checkedPurpose(hub.model, context.purpose);
   const asked = askedBy(hub.schema, hub.model, known, document, request.operationName ?? '', coercedVariables(hub.schema, request));
   const grant = decide(hub.model, context.caller, purpose, asked);

@@ -1,7 +1,9 @@
 import type { Caller, Purpose } from '../access/caller.ts';
 import type { Grant } from '../access/decide.ts';
 import type { Model } from '../model/types.ts';
+import type { Keys } from '../store/keys.ts';
 import type { Reader } from '../store/reader.ts';
+import type { Pool } from '../store/sql.ts';
 import type { Batches } from './batches.ts';
 
 /** What a request carries from HTTP to the answer. `grant`, `reader` and `batches` exist once the decision is made, before anything runs. */
@@ -15,6 +17,8 @@ export interface Context {
   /** Client address, for the log. */
   readonly client: string;
   readonly model: Model;
+  /** For the work beside reading; credit information itself is read through the grant's reader alone. */
+  readonly services: { sql: Pool; keys: Keys };
   /** The day in Asia/Shanghai. */
   readonly today: string;
   /** Whether the log has an entry of this request. An object of its own: Apollo works on a copy of the context. */

@@ -145,6 +145,7 @@ async function answer(
       strict: request.headers['x-access'] === 'strict',
       client: request.ip,
       model: options.model,
+      services: { sql: options.pool, keys: options.keys },
       today: dayInShanghai(options.now()),
       audit: { logged: false },
       granted: undefined,

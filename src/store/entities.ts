@@ -47,6 +47,8 @@ export const IssueEntity = defineEntity({
     seen: p.integer(),
     firstRun: p.bigint('number'),
     lastRun: p.bigint('number'),
+    resolution: p.text().nullable(),
+    handledBy: p.text().nullable(),
     createdAt: p.datetime(),
     changedAt: p.datetime(),
   },

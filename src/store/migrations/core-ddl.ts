@@ -64,6 +64,7 @@ export const CORE_DDL: readonly string[] = [
      rule text not null, at text not null, place text not null, reason text not null, refused boolean not null,
      raw text, state text not null default 'open' check (state in ('open', 'fixed', 'dismissed')),
      seen int not null default 1, first_run bigint not null, last_run bigint not null,
+     resolution text, handled_by text,
      created_at timestamptz not null default now(), changed_at timestamptz not null default now(),
      unique (connector, stream, fingerprint, rule, place))`,
   `create table outbox (
