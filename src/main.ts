@@ -4,6 +4,7 @@ import { demo } from './commands/demo.ts';
 import { generate } from './commands/generate.ts';
 import { identify } from './commands/identify.ts';
 import { openRuntime } from './commands/runtime.ts';
+import { FAULT_HELP, sandbox, type SandboxCommand } from './commands/sandbox.ts';
 import { serve, work } from './commands/services.ts';
 import { sync } from './commands/sync.ts';
 import { token } from './commands/token.ts';
@@ -44,6 +45,15 @@ program
     const done = await migrate(databaseUrl);
     print(done.length === 0 ? 'the database is up to date' : `done: ${done.join(', ')}`);
   });
+
+program
+  .command('sandbox')
+  .description('the three platforms for integrators: prints the variables to export and runs until Ctrl-C')
+  .option('--seed <number>', 'seed of the data and of the faults', wholeNumber, 7)
+  .option('--port-base <port>', 'first of two ports; 0: free ones', wholeNumber, 0)
+  .option('--slow <ms>', 'every HTTP call waits this long', wholeNumber, 0)
+  .option('--faults <plan>', FAULT_HELP)
+  .action((options: SandboxCommand) => sandbox(environment, options));
 
 program
   .command('sync')

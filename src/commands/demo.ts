@@ -10,13 +10,11 @@ import { enqueueStream } from '../jobs/worker.ts';
 import { verifyLog } from '../log/verify.ts';
 import { mintToken } from '../resolvers/token.ts';
 import { generate, type SandboxData } from '../sandbox/generate.ts';
-import { startSandboxes } from '../sandbox/start.ts';
-import { ensureDatabase } from '../store/databases.ts';
 import { openOutbox } from '../store/outbox.ts';
 import { countsSince, lastRunId } from '../store/runs.ts';
-import { openPool } from '../store/sql.ts';
 import { checkDirt } from './demo-dirt.ts';
 import { DEMO_DEPARTMENTS, type DemoDepartment, demoQuery } from './demo-query.ts';
+import { openPlatforms } from './platforms.ts';
 import { showProgress } from './progress.ts';
 import { type Environment, openRuntime } from './runtime.ts';
 import { openServer, openWorker, stopSignal } from './services.ts';
@@ -33,7 +31,11 @@ export async function demo(given: Environment, options: { once: boolean }): Prom
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   const data = generate({ seed: SEED });
   say('starting PostgreSQL and the sandboxes of three platforms …');
-  const runtime = await openRuntime({ environment, local: true, platforms: (url, onClose) => platforms(data, url, onClose) });
+  const runtime = await openRuntime({
+    environment,
+    local: true,
+    platforms: async (url, onClose) => (await openPlatforms(data, url, onClose, { prefix: 'sandbox' })).sandboxes.env,
+  });
   try {
     const before = await lastRunId(runtime.pool);
     const worker = await openWorker(runtime, 4);
@@ -57,31 +59,6 @@ export async function demo(given: Environment, options: { once: boolean }): Prom
   } finally {
     await runtime.close();
   }
-}
-
-async function platforms(
-  data: SandboxData,
-  databaseUrl: string,
-  onClose: (step: () => Promise<void>) => void,
-): Promise<Record<string, string>> {
-  const databaseUrls = {
-    nationalInsurance: await ensureDatabase(databaseUrl, 'sandbox_national_insurance'),
-    hunanCredit: await ensureDatabase(databaseUrl, 'sandbox_hunan_credit'),
-    creditChina: await ensureDatabase(databaseUrl, 'sandbox_credit_china'),
-  };
-  const open = (url: string) => {
-    const pool = openPool(url, { max: 4, applicationName: 'sandbox' });
-    onClose(() => pool.close());
-    return (text: string, values?: readonly unknown[]) => pool.query<Record<string, unknown>>(text, values);
-  };
-  const execute = {
-    nationalInsurance: open(databaseUrls.nationalInsurance),
-    hunanCredit: open(databaseUrls.hunanCredit),
-    creditChina: open(databaseUrls.creditChina),
-  };
-  const sandboxes = await startSandboxes({ data, execute, databaseUrls });
-  onClose(() => sandboxes.stop());
-  return sandboxes.env;
 }
 
 /** Front databases answer when their worker has looked: pushes are asked about until every one has its receipt (at most half a minute). */

@@ -95,7 +95,7 @@ export function jobsOf(runtime: Runtime, log: QueryLog): Jobs {
 }
 
 /** The embedded server of the data folder: started, or the one that a running demo holds. */
-async function localDatabase(config: Config, steps: (() => Promise<void>)[]): Promise<string> {
+export async function localDatabase(config: Config, steps: (() => Promise<void>)[]): Promise<string> {
   const dataDir = resolve(config.data, 'postgres');
   const running = runningEmbedded(dataDir);
   if (running) return running('hub');

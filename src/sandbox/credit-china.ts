@@ -24,6 +24,19 @@ export interface CreditChinaAccount {
 const TOKEN_SECONDS = 1800;
 const TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/;
 
+const DIRECTORIES = {
+  xzcf: 'credit-china/penalties',
+  xzxk: 'credit-china/licences',
+  xzcf2016: 'credit-china/penalties-legacy',
+  xzxk2016: 'credit-china/licences-legacy',
+  sxbzxr: 'credit-china/dishonest-judgment-debtors',
+  jyyc: 'credit-china/abnormal-operations',
+  yzwf: 'credit-china/serious-violations',
+  hmd: 'credit-china/honours',
+  ggxypj: 'credit-china/public-credit-evaluations',
+  tyshxydm: 'credit-china/unified-codes',
+};
+
 /**
  * Service mode of GB/T 39443 as JSON. A token is good for half an hour and for this process; without a good one the answer is 401.
  * With `execute`, accepted submissions are kept in a table, so that a restart still knows their keys.
@@ -35,12 +48,50 @@ export async function startCreditChina(
 ): Promise<Server> {
   const now = options.now ?? (() => new Date());
   const holdings = await openHoldings(options.execute);
-  const tokens = new Map<string, number>();
-  const directories: Record<string, readonly Row[]> = {
-    xzcf: data.streams.get('credit-china/penalties') ?? [],
-    xzxk: data.streams.get('credit-china/licences') ?? [],
+  const { routes, loggedIn } = serviceRoutes(directoriesOf(data, DIRECTORIES), account, now);
+
+  const submit = async (call: Call): Promise<Answer> => {
+    const key = headerOf(call, 'idempotency-key');
+    if (key === '' || key.length > 200) return refused(40002, '参数错误：Idempotency-Key');
+    const body = objectOf(call.body);
+    const held = holdings.get(key, body);
+    if (held === 'other-body') return refused(40901, '同一幂等键对应的内容不一致');
+    if (held) return done(held);
+    const reason = refusalOf(body, data.directory);
+    if (reason) return refused(42201, reason);
+    return done(await holdings.keep(key, body, now()));
   };
 
+  return startServer(
+    {
+      ...routes,
+      'POST /service/submit/ggxypj': loggedIn(submit),
+      'GET /sandbox/holdings': () => answered(holdings.counts()),
+    },
+    options,
+  );
+}
+
+/** Platforms that answer queries in the same way and take nothing: directory → rows in the order of their times. */
+export function startExchangeService(
+  directories: ReadonlyMap<string, readonly Row[]>,
+  account: CreditChinaAccount,
+  options: ServerOptions,
+): Promise<Server> {
+  return startServer(serviceRoutes(directories, account, options.now ?? (() => new Date())).routes, options);
+}
+
+/** The rows of directories, by the streams that read them. */
+export function directoriesOf(data: SandboxData, streams: Readonly<Record<string, string>>): Map<string, readonly Row[]> {
+  return new Map(Object.entries(streams).map(([directory, stream]) => [directory, data.streams.get(stream) ?? []]));
+}
+
+function serviceRoutes(
+  directories: ReadonlyMap<string, readonly Row[]>,
+  account: CreditChinaAccount,
+  now: () => Date,
+): { routes: Record<string, Handler>; loggedIn: (handler: Handler) => Handler } {
+  const tokens = new Map<string, number>();
   const login = (call: Call): Answer => {
     const given = objectOf(call.body);
     if (given['appId'] !== account.appId || given['secret'] !== account.secret) return refused(40301, '应用标识或密钥错误', 403);
@@ -57,37 +108,32 @@ export async function startCreditChina(
   };
 
   const query = (call: Call): Answer => {
-    const { directory, beginTime, endTime, page, pageSize } = objectOf(call.body);
-    const rows = typeof directory === 'string' ? directories[directory] : undefined;
-    if (!rows) return refused(40002, '参数错误：directory');
-    if (typeof beginTime !== 'string' || typeof endTime !== 'string' || !TIME.test(beginTime) || !TIME.test(endTime))
-      return refused(40002, '参数错误：时间格式应为yyyy-MM-dd HH:mm:ss');
-    if (!isWhole(page, 1, Number.MAX_SAFE_INTEGER) || !isWhole(pageSize, 1, 500)) return refused(40002, '参数错误：page或pageSize');
-    const inside = rows.filter((row) => beginTime < String(row['SJC']) && String(row['SJC']) <= endTime);
-    return done({ list: inside.slice((page - 1) * pageSize, page * pageSize), total: inside.length, page, pageSize });
-  };
-
-  const submit = async (call: Call): Promise<Answer> => {
-    const key = headerOf(call, 'idempotency-key');
-    if (key === '' || key.length > 200) return refused(40002, '参数错误：Idempotency-Key');
     const body = objectOf(call.body);
-    const held = holdings.get(key, body);
-    if (held === 'other-body') return refused(40901, '同一幂等键对应的内容不一致');
-    if (held) return done(held);
-    const reason = refusalOf(body, data.directory);
-    if (reason) return refused(42201, reason);
-    return done(await holdings.keep(key, body, now()));
+    const { directory } = body;
+    const rows = typeof directory === 'string' ? directories.get(directory) : undefined;
+    if (!rows) return refused(40002, '参数错误：directory');
+    const page = pageOf(rows, body);
+    return typeof page === 'string' ? refused(40002, page) : done(page);
   };
 
-  return startServer(
-    {
-      'POST /service/login': login,
-      'POST /service/query': loggedIn(query),
-      'POST /service/submit/ggxypj': loggedIn(submit),
-      'GET /sandbox/holdings': () => answered(holdings.counts()),
-    },
-    options,
-  );
+  return { routes: { 'POST /service/login': login, 'POST /service/query': loggedIn(query) }, loggedIn };
+}
+
+export interface CreditChinaPage {
+  list: Row[];
+  total: number;
+  page: number;
+  pageSize: number;
+}
+
+/** The page that a query asks for, of rows in the order of their times: beginTime < SJC <= endTime. A text says what is wrong with the query. */
+export function pageOf(rows: readonly Row[], query: Record<string, unknown>): CreditChinaPage | string {
+  const { beginTime, endTime, page, pageSize } = query;
+  if (typeof beginTime !== 'string' || typeof endTime !== 'string' || !TIME.test(beginTime) || !TIME.test(endTime))
+    return '参数错误：时间格式应为yyyy-MM-dd HH:mm:ss';
+  if (!isWhole(page, 1, Number.MAX_SAFE_INTEGER) || !isWhole(pageSize, 1, 500)) return '参数错误：page或pageSize';
+  const inside = rows.filter((row) => beginTime < String(row['SJC']) && String(row['SJC']) <= endTime);
+  return { list: inside.slice((page - 1) * pageSize, page * pageSize), total: inside.length, page, pageSize };
 }
 
 function done(data: unknown): Answer {

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import fastify, { type FastifyInstance } from 'fastify';
 
@@ -10,6 +11,12 @@ export interface Call {
 export interface Answer {
   status: number;
   body: unknown;
+  /** Sent in place of the body as JSON. */
+  bytes?: Buffer;
+  /** Content type, when it is not JSON's. */
+  type?: string;
+  /** What becomes of the answer on its way: none comes, the connection is reset, or it breaks after half of the promised bytes. */
+  wire?: 'hang' | 'reset' | 'cut';
 }
 
 export interface ServerOptions {
@@ -46,7 +53,10 @@ export async function startServer(routes: Record<string, Handler>, options: Serv
         if (options.slowMs) await pause(options.slowMs);
         const proper = await handler(call);
         const sent = options.answer ? await options.answer(call, proper) : proper;
-        return reply.code(sent.status).type('application/json; charset=utf-8').send(JSON.stringify(sent.body));
+        const bytes = sent.bytes ?? Buffer.from(JSON.stringify(sent.body));
+        const type = sent.type ?? 'application/json; charset=utf-8';
+        if (sent.wire) return breakOff(reply.hijack().raw, sent.wire, sent.status, type, bytes);
+        return reply.code(sent.status).type(type).send(bytes);
       },
     });
   }
@@ -54,6 +64,14 @@ export async function startServer(routes: Record<string, Handler>, options: Serv
   const address = app.server.address();
   const port = typeof address === 'object' && address ? address.port : options.port;
   return { url: `http://127.0.0.1:${port}`, stop: () => app.close() };
+}
+
+/** A `hang` keeps the connection until the client or the server gives it up. */
+function breakOff(raw: ServerResponse, wire: NonNullable<Answer['wire']>, status: number, type: string, bytes: Buffer): void {
+  if (wire === 'reset') raw.socket?.resetAndDestroy();
+  if (wire !== 'cut') return;
+  raw.writeHead(status, { 'content-type': type, 'content-length': bytes.length });
+  raw.write(bytes.subarray(0, bytes.length >> 1), () => raw.socket?.destroy());
 }
 
 /** The value as an object with text keys; an empty one for anything else. */

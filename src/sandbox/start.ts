@@ -16,6 +16,8 @@ export interface SandboxOptions {
   /** How often the worker behind the front database looks. */
   frontDatabaseEveryMs?: number;
   answer?: ServerOptions['answer'];
+  /** The platforms' clock. */
+  now?: ServerOptions['now'];
   onError?: (error: unknown) => void;
 }
 
@@ -31,7 +33,11 @@ export async function startSandboxes(options: SandboxOptions): Promise<Sandboxes
   const { data, execute } = options;
   const paas = { paasId: 'hub-sandbox', secret: randomBytes(24).toString('base64url') };
   const app = { appId: 'hub-sandbox', secret: randomBytes(24).toString('base64url') };
-  const server = { ...(options.slowMs && { slowMs: options.slowMs }), ...(options.answer && { answer: options.answer }) };
+  const server = {
+    ...(options.slowMs && { slowMs: options.slowMs }),
+    ...(options.answer && { answer: options.answer }),
+    ...(options.now && { now: options.now }),
+  };
   await Promise.all([seedReturnFlow(execute.nationalInsurance, data), seedFrontDatabase(execute.hunanCredit, data)]);
   const nationalInsurance = await startNationalInsurance(data, paas, { ...server, port: options.ports?.nationalInsurance ?? 0 });
   const creditChina = await startCreditChina(data, app, {
@@ -42,6 +48,7 @@ export async function startSandboxes(options: SandboxOptions): Promise<Sandboxes
   const frontDatabase = startFrontDatabase(execute.hunanCredit, {
     everyMs: options.frontDatabaseEveryMs ?? 500,
     directory: data.directory,
+    ...(options.now && { now: options.now }),
     ...(options.onError && { onError: options.onError }),
   });
   return {

@@ -22,6 +22,8 @@ export interface HubOptions {
   ring?: string;
   slowMs?: number;
   answer?: ServerOptions['answer'];
+  /** The platforms' clock. */
+  now?: ServerOptions['now'];
 }
 
 export interface TestHub {
