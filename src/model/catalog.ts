@@ -17,6 +17,7 @@ interface KindYaml {
   article: string;
   fact: string[];
   required?: string[];
+  prefer?: string[];
   publicity: 'public' | 'non-public';
 }
 export interface CategoryYaml {
@@ -68,7 +69,16 @@ export function toCategory(yaml: CategoryYaml): Category {
   const kinds = new Map<string, Kind>(
     Object.entries(yaml.kinds).map(([id, k]) => [
       id,
-      { id, zh: k.zh, en: k.en, article: k.article, fact: k.fact, required: k.required ?? [], publicity: k.publicity },
+      {
+        id,
+        zh: k.zh,
+        en: k.en,
+        article: k.article,
+        fact: k.fact,
+        required: k.required ?? [],
+        prefer: k.prefer ?? [],
+        publicity: k.publicity,
+      },
     ]),
   );
   return {

@@ -5,7 +5,7 @@ import { type ConnectorYaml, toConnector } from './connectors.ts';
 import { readSchemaFiles } from './files.ts';
 import { MANUAL, manualConnector } from './manual.ts';
 import { type PolicyYaml, toDuties, toRules } from './policies.ts';
-import type { Model, PullStream, PushStream, Stream, SubjectKind, SubjectType } from './types.ts';
+import type { Model, SubjectKind, SubjectType } from './types.ts';
 
 /**
  * Loads all of `schema/` below `root`, checks every file by its JSON Schema and all of them against each other.
@@ -60,20 +60,4 @@ export function loadModel(root: string): Model {
   return model;
 }
 
-/** `connector/stream` → the stream; undefined when there is none. */
-export function findStream(model: Model, name: string): Stream | undefined {
-  const [connector = '', stream = ''] = name.split('/');
-  return model.connectors.get(connector)?.streams.get(stream);
-}
-
-export function pullStreams(model: Model): PullStream[] {
-  return allStreams(model).filter((s) => s.direction === 'pull');
-}
-
-export function pushStreams(model: Model): PushStream[] {
-  return allStreams(model).filter((s) => s.direction === 'push');
-}
-
-export function allStreams(model: Model): Stream[] {
-  return [...model.connectors.values()].flatMap((c) => [...c.streams.values()]);
-}
+export { allStreams, findStream, pullStreams, pushStreams } from './streams.ts';

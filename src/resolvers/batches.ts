@@ -6,7 +6,8 @@ import type { PageOf, PageRequest, RecordRow, RecordWhere, SubjectRow } from '..
 export interface Batches {
   subject(rowId: number): Promise<SubjectRow | undefined>;
   records(subject: number, where: RecordWhere, page: PageRequest): Promise<PageOf<RecordRow>>;
-  counts(subject: number): Promise<Map<number, number>>;
+  counts(subject: number, where: RecordWhere): Promise<Map<number, number>>;
+  fact(fact: string): Promise<RecordRow[]>;
 }
 
 const EMPTY: PageOf<RecordRow> = { nodes: [], endCursor: null, hasNextPage: false };
@@ -16,26 +17,37 @@ export function openBatches(reader: Reader): Batches {
     const rows = await reader.subjectsByRowId(ids);
     return ids.map((id) => rows.get(id));
   });
-  const counts = new DataLoader<number, Map<number, number>>(async (ids) => {
-    const rows = await reader.countsOf(ids);
-    return ids.map((id) => rows.get(id) ?? new Map<number, number>());
+  const facts = new DataLoader<string, RecordRow[]>(async (keys) => {
+    const rows = await reader.recordsOfFacts(keys);
+    return keys.map((key) => rows.get(key) ?? []);
   });
+  const counts = new Map<string, DataLoader<number, Map<number, number>>>();
   // One loader per distinct list: the same conditions and page for all subjects of the level.
   const lists = new Map<string, DataLoader<number, PageOf<RecordRow>>>();
   return {
     subject: (rowId) => subjects.load(rowId),
-    counts: (subject) => counts.load(subject),
+    fact: (fact) => facts.load(fact),
+    counts(subject, where) {
+      const loader = () =>
+        new DataLoader<number, Map<number, number>>(async (ids) => {
+          const rows = await reader.countsOf(ids, where);
+          return ids.map((id) => rows.get(id) ?? new Map<number, number>());
+        });
+      return cached(counts, JSON.stringify(where), loader).load(subject);
+    },
     records(subject, where, page) {
-      const key = JSON.stringify([where, page]);
-      let list = lists.get(key);
-      if (list === undefined) {
-        list = new DataLoader<number, PageOf<RecordRow>>(async (ids) => {
+      const loader = () =>
+        new DataLoader<number, PageOf<RecordRow>>(async (ids) => {
           const rows = await reader.recordsOf(ids, where, page);
           return ids.map((id) => rows.get(id) ?? EMPTY);
         });
-        lists.set(key, list);
-      }
-      return list.load(subject);
+      return cached(lists, JSON.stringify([where, page]), loader).load(subject);
     },
   };
+}
+
+function cached<T>(map: Map<string, T>, key: string, make: () => T): T {
+  const found = map.get(key) ?? make();
+  map.set(key, found);
+  return found;
 }

@@ -1,13 +1,36 @@
-import { Arg, type ClassType, Ctx, Field, FieldResolver, Int, ObjectType, Query, Resolver, Root } from 'type-graphql';
+import { Arg, type ClassType, Ctx, Field, FieldResolver, ID, InputType, Int, ObjectType, Query, Resolver, Root } from 'type-graphql';
 import { explain } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
 import type { Category as CatalogCategory, Model } from '../model/types.ts';
-import type { PageOf, RecordRow, SubjectRow } from '../store/rows.ts';
+import type { PageOf, RecordRow, RecordWhere, SubjectRow } from '../store/rows.ts';
 import { type Context, grantedOf } from './context.ts';
+import { contradictionsIn, isPreferred } from './facts.ts';
 import { protectedCoordinates } from './coordinates.ts';
 import { SubjectWhereInput } from './inputs.ts';
+import { Day } from './scalars.ts';
 import { type CatalogTypes, CreditRecord, enumName, RecordConnection, Source, Subject, SubjectConnection } from './types.ts';
 import { toRecordWhere } from './where.ts';
+
+@InputType({ description: '时点查询:某日的档案,按另一日已知的信息 (as it stood on a day, as known on another; U11)' })
+class AsOf {
+  @Field(() => Day, { description: '所查的日期 (the day asked about)' })
+  day!: string;
+
+  @Field(() => Day, {
+    nullable: true,
+    description: '以该日已入库的信息为准,默认今日 (what was known by the end of this day; today unless told)',
+  })
+  knownOn?: string;
+}
+
+@ObjectType({ description: '同一事实的不同说法 (a field on which the sources of one fact differ)', simpleResolvers: true })
+class Contradiction {
+  @Field(() => String, { description: '字段 (field)' })
+  field!: string;
+
+  @Field(() => [ID], { description: '说法不同的记录 (the records that differ)' })
+  records!: string[];
+}
 
 @ObjectType({ description: '档案中的一个类别 (one category of an archive)' })
 class CategoryArchive {
@@ -27,6 +50,7 @@ class CategoryArchive {
   count!: number;
 
   subject!: number;
+  asOf!: AsOf | undefined;
 }
 
 @ObjectType({ description: '目录字段 (field of the catalog)', simpleResolvers: true })
@@ -110,6 +134,13 @@ function toRecords(model: Model, page: PageOf<RecordRow>): RecordConnection {
   return { nodes: page.nodes.map((row) => toRecord(model, row)), pageInfo: { endCursor: page.endCursor, hasNextPage: page.hasNextPage } };
 }
 
+/** A knowledge day in the future is today: nothing is known of tomorrow. */
+function past(context: Context, asOf: AsOf | null | undefined): Pick<RecordWhere, 'asOf'> {
+  if (!asOf) return {};
+  const knownOn = asOf.knownOn && asOf.knownOn < context.today ? asOf.knownOn : context.today;
+  return { asOf: { day: asOf.day, knownOn } };
+}
+
 const pageOf = (first: number, after: string | null | undefined) => ({ first, after: after ?? undefined });
 
 /** The resolver classes, made once the catalog's types exist. They only translate: the reader of the grant decides what there is. */
@@ -146,9 +177,11 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
       @Arg('where', () => recordWhere, { nullable: true }) where: Where,
       @Arg('first', () => Int, { defaultValue: DEFAULT_PAGE }) first: number,
       @Arg('after', () => String, { nullable: true }) after: string | undefined,
+      @Arg('asOf', () => AsOf, { nullable: true }) asOf: AsOf | undefined,
       @Ctx() context: Context,
     ): Promise<RecordConnection> {
-      return toRecords(model, await grantedOf(context).reader.records(toRecordWhere(model, where), pageOf(first, after)));
+      const conditions = { ...toRecordWhere(model, where), ...past(context, asOf) };
+      return toRecords(model, await grantedOf(context).reader.records(conditions, pageOf(first, after)));
     }
 
     @Query(() => [CatalogCategoryType], { description: '信用信息目录 (the catalog)' })
@@ -183,15 +216,16 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
     async archive(
       @Root() subject: Subject,
       @Arg('categories', () => [types.categories], { nullable: true }) wanted: number[] | undefined,
+      @Arg('asOf', () => AsOf, { nullable: true }) asOf: AsOf | undefined,
       @Ctx() context: Context,
     ): Promise<CategoryArchive[]> {
       const { batches, grant } = grantedOf(context);
-      const counts = await batches.counts(subject.rowId);
+      const counts = await batches.counts(subject.rowId, past(context, asOf));
       const granted = new Set(grant.scopes.flatMap((s) => s.categories));
       const shown = (c: CatalogCategory) => granted.has(c.no) && (!wanted || wanted.includes(c.no));
       return [...model.categories.values()]
         .filter(shown)
-        .map((c) => ({ id: enumName(c.id), no: c.no, zh: c.zh, en: c.en, count: counts.get(c.no) ?? 0, subject: subject.rowId }));
+        .map((c) => ({ id: enumName(c.id), no: c.no, zh: c.zh, en: c.en, count: counts.get(c.no) ?? 0, subject: subject.rowId, asOf }));
     }
 
     @FieldResolver(() => RecordConnection, { description: '该主体的信用信息 (records of this subject)' })
@@ -200,9 +234,11 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
       @Arg('where', () => recordWhere, { nullable: true }) where: Where,
       @Arg('first', () => Int, { defaultValue: DEFAULT_PAGE }) first: number,
       @Arg('after', () => String, { nullable: true }) after: string | undefined,
+      @Arg('asOf', () => AsOf, { nullable: true }) asOf: AsOf | undefined,
       @Ctx() context: Context,
     ): Promise<RecordConnection> {
-      return toRecords(model, await grantedOf(context).batches.records(subject.rowId, toRecordWhere(model, where), pageOf(first, after)));
+      const conditions = { ...toRecordWhere(model, where), ...past(context, asOf) };
+      return toRecords(model, await grantedOf(context).batches.records(subject.rowId, conditions, pageOf(first, after)));
     }
   }
 
@@ -217,7 +253,11 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
     ): Promise<RecordConnection> {
       return toRecords(
         model,
-        await grantedOf(context).batches.records(archive.subject, { categories: [archive.no] }, pageOf(first, after)),
+        await grantedOf(context).batches.records(
+          archive.subject,
+          { categories: [archive.no], ...past(context, archive.asOf) },
+          pageOf(first, after),
+        ),
       );
     }
   }
@@ -233,6 +273,25 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
     async subject(@Root() record: CreditRecord, @Ctx() context: Context): Promise<Subject | null> {
       const row = await grantedOf(context).batches.subject(record.subjectRowId);
       return row === undefined ? null : toSubject(row);
+    }
+
+    @FieldResolver(() => [CreditRecord], { description: '其他来源对同一事实的记录 (what other sources tell of the same fact)' })
+    async sameFact(@Root() record: CreditRecord, @Ctx() context: Context): Promise<CreditRecord[]> {
+      const rows = await grantedOf(context).batches.fact(record.fact);
+      return rows.filter((row) => row.id !== record.id).map((row) => toRecord(model, row));
+    }
+
+    @FieldResolver(() => Boolean, { description: '是否为该事实的首选来源 (whether this source is the preferred one of its fact)' })
+    async preferred(@Root() record: CreditRecord, @Ctx() context: Context): Promise<boolean> {
+      return isPreferred(model, record.id, await grantedOf(context).batches.fact(record.fact));
+    }
+
+    @FieldResolver(() => [Contradiction], {
+      description: '各来源说法不一致的字段,限本次查询所选 (selected fields on which the sources differ)',
+    })
+    async contradictions(@Root() record: CreditRecord, @Ctx() context: Context): Promise<Contradiction[]> {
+      const { batches, grant } = grantedOf(context);
+      return contradictionsIn(grant, await batches.fact(record.fact));
     }
   }
 

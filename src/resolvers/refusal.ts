@@ -27,7 +27,7 @@ export function isInvalid(code: string): boolean {
 
 /** One error as the caller sees it: a Chinese message, a stable code, never a stack, a value or a statement. */
 export function formatError(formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError {
-  const original = unwrapResolverError(error);
+  const original = thrownBy(unwrapResolverError(error));
   const place = { ...(formatted.locations ? { locations: formatted.locations } : {}), ...(formatted.path ? { path: formatted.path } : {}) };
   if (original instanceof Refused) return { message: original.message, ...place, extensions: { code: original.code, ...original.details } };
   const code = isUnavailable(original)
@@ -43,6 +43,11 @@ export function formatError(formatted: GraphQLFormattedError, error: unknown): G
     ...(FAILURES.has(code) ? {} : place),
     extensions: { code: TEXTS[code] ? code : 'INTERNAL_SERVER_ERROR' },
   };
+}
+
+/** What was thrown: graphql-js wraps all that is no `Error` of its own realm, and with it an error of the socket that it cannot place. */
+function thrownBy(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'thrownValue' in error ? error.thrownValue : error;
 }
 
 /** What graphql-js says of a request, without the values it quotes: a number written at the wrong place is repeated nowhere. */

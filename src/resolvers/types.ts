@@ -102,6 +102,7 @@ export abstract class CreditRecord {
   @Field(() => Instant, { description: '变更时刻 (when last changed)' })
   changedAt!: string;
 
+  fact!: string;
   categoryNo!: number;
   subjectRowId!: number;
   type!: string;

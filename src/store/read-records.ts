@@ -22,6 +22,7 @@ interface RawRecord {
   recorded_at: string;
   changed_at: string;
   ordered_on: string;
+  fact: Buffer;
   fields: Record<string, FieldValue>;
 }
 const NOTHING = { nodes: [], endCursor: null, hasNextPage: false };
@@ -36,7 +37,7 @@ export async function listRecords(view: View, where: RecordWhere, page: PageRequ
   const { after, limit } = paging(view, page, parameters);
   if (select === undefined) return NOTHING;
   const { rows } = await view.sql.query<RawRecord>(
-    `select ${select.list} from record r where ${select.where} ${after} ${ORDER} limit ${limit}`,
+    `select ${select.list} from ${select.from} where ${select.where} ${after} ${ORDER} limit ${limit}`,
     parameters.values,
   );
   return toPage(view, rows, page.first);
@@ -55,19 +56,19 @@ export async function recordsOf(
   if (select === undefined) return new Map();
   const { rows } = await view.sql.query<RawRecord>(
     `select one.* from unnest(${parameters.add(subjects)}::bigint[]) as wanted(id) cross join lateral (
-       select ${select.list} from record r where r.subject_id = wanted.id and ${select.where} ${after} ${ORDER} limit ${limit}) one`,
+       select ${select.list} from ${select.from} where r.subject_id = wanted.id and ${select.where} ${after} ${ORDER} limit ${limit}) one`,
     parameters.values,
   );
   return new Map([...Map.groupBy(rows, (row) => row.subject_id)].map(([id, own]) => [id, toPage(view, own, page.first)]));
 }
 
 /** How many records each subject has in each category that the grant holds. */
-export async function countsOf(view: View, subjects: readonly number[]): Promise<Map<number, Map<number, number>>> {
+export async function countsOf(view: View, subjects: readonly number[], where: RecordWhere): Promise<Map<number, Map<number, number>>> {
   const parameters = new Parameters();
-  const select = selection(view, parameters, {});
+  const select = selection(view, parameters, where);
   if (select === undefined) return new Map();
   const { rows } = await view.sql.query<{ subject_id: number; category: number; count: number }>(
-    `select r.subject_id, r.category, count(*)::int as count from record r
+    `select r.subject_id, r.category, count(*)::int as count from ${select.from}
      where r.subject_id = any(${parameters.add(subjects)}::bigint[]) and ${select.where} group by 1, 2`,
     parameters.values,
   );
@@ -80,8 +81,14 @@ export async function countsOf(view: View, subjects: readonly number[]): Promise
   return counts;
 }
 
+interface Selection {
+  list: string;
+  from: string;
+  where: string;
+}
+
 /** The column list and the condition of a read: both come from the grant. Undefined when the grant holds no records at all. */
-function selection(view: View, parameters: Parameters, where: RecordWhere): { list: string; where: string } | undefined {
+function selection(view: View, parameters: Parameters, where: RecordWhere): Selection | undefined {
   const holding = view.grant.scopes.filter((scope) => scope.categories.length > 0);
   const scopes = conditioned(holding, (scope) => recordInScope(scope, parameters));
   if (scopes.length === 0) return undefined;
@@ -91,9 +98,41 @@ function selection(view: View, parameters: Parameters, where: RecordWhere): { li
     return `when ${c.no} then ${fieldsSql('r', c.type, wanted(view, c), own)}`;
   });
   const list = `r.id, r.subject_id, r.category, r.kind, r.region, r.publicity, r.occurred_on, r.valid_from, r.valid_to, r.connector, r.stream,
-    r.version, r.source_version, r.recorded_at, r.changed_at, r.ordered_on, case r.category ${branches.join(' ')} end as fields`;
+    r.version, r.source_version, r.recorded_at, r.changed_at, r.ordered_on, r.fact, case r.category ${branches.join(' ')} end as fields`;
   const parts = [`(${anyOf(scopes)})`, 'not r.deleted', ...conditionsOf(view, parameters, where)];
-  return { list, where: parts.join(' and ') };
+  return { list, from: sourceOf(where.asOf, parameters), where: parts.join(' and ') };
+}
+
+/**
+ * The rows as they are, or – bitemporally (U11) – as they were: of every record the version that was current with what was known by the end of
+ * `knownOn`, where it holds on `day`. Versions that came late never were current.
+ */
+function sourceOf(asOf: RecordWhere['asOf'], parameters: Parameters): string {
+  if (asOf === undefined) return 'record r';
+  const day = `${parameters.add(asOf.day)}::date`;
+  const known = `((${parameters.add(asOf.knownOn)}::date + 1)::timestamp at time zone 'Asia/Shanghai')`;
+  return `(select c.id, c.subject_id, c.subject_kind, c.category, c.kind, c.publicity, coalesce(v.region, c.region) as region, c.connector, c.stream,
+      v.source_version, v.version, v.deleted, coalesce(v.occurred_on, v.valid_from, c.ordered_on) as ordered_on, v.occurred_on, v.valid_from, v.valid_to,
+      c.fact, v.open, v.internal, v.commercial, v.personal, v.sealed, v.masks, c.recorded_at, v.recorded_at as changed_at
+    from record c cross join lateral (
+      select * from record_version h where h.record_id = c.id and not h.late and h.recorded_at < ${known} order by h.version desc limit 1) v
+    where coalesce(v.valid_from, v.occurred_on, ${day}) <= ${day} and (v.valid_to is null or v.valid_to >= ${day})) r`;
+}
+
+/** Every record the grant holds that tells one of these facts. */
+export async function recordsOfFacts(view: View, facts: readonly string[]): Promise<Map<string, RecordRow[]>> {
+  const parameters = new Parameters();
+  const select = selection(view, parameters, {});
+  if (select === undefined) return new Map();
+  const keys = facts.map((fact) => Buffer.from(fact, 'hex'));
+  const { rows } = await view.sql.query<RawRecord>(
+    `select ${select.list} from ${select.from} where r.fact = any(${parameters.add(keys)}::bytea[]) and ${select.where} ${ORDER}`,
+    parameters.values,
+  );
+  return Map.groupBy(
+    rows.map((row) => show(view, row)),
+    (row) => row.fact,
+  );
 }
 
 function conditionsOf(view: View, parameters: Parameters, where: RecordWhere): string[] {
@@ -156,6 +195,7 @@ function show(view: View, row: RawRecord): RecordRow {
     sourceVersion: row.source_version,
     recordedAt: row.recorded_at,
     changedAt: row.changed_at,
+    fact: row.fact.toString('hex'),
     fields: openFields(view, type, row.fields),
   };
 }

@@ -2,7 +2,7 @@ import type { Grant } from '../access/decide.ts';
 import type { Model } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { pushable } from './read-pushable.ts';
-import { countsOf, listRecords, recordsOf } from './read-records.ts';
+import { countsOf, listRecords, recordsOf, recordsOfFacts } from './read-records.ts';
 import { listSubjects, subjectByCode, subjectsByRowId } from './read-subjects.ts';
 import type { PageOf, PageRequest, PushableRecord, RecordRow, RecordWhere, Shown, SubjectRow, SubjectWhere } from './rows.ts';
 import type { Sql } from './sql.ts';
@@ -17,7 +17,9 @@ export interface Reader {
   subjects(where: SubjectWhere, page: PageRequest): Promise<PageOf<SubjectRow>>;
   records(where: RecordWhere, page: PageRequest): Promise<PageOf<RecordRow>>;
   recordsOf(subjects: readonly number[], where: RecordWhere, page: PageRequest): Promise<Map<number, PageOf<RecordRow>>>;
-  countsOf(subjects: readonly number[]): Promise<Map<number, Map<number, number>>>;
+  countsOf(subjects: readonly number[], where: RecordWhere): Promise<Map<number, Map<number, number>>>;
+  /** By fact key: all records that tell the fact, as far as the grant holds them. */
+  recordsOfFacts(facts: readonly string[]): Promise<Map<string, RecordRow[]>>;
   /** Versions of records as a receiving platform may have them; a record outside the grant is not in the answer. */
   pushable(versions: readonly { recordId: number; version: number }[]): Promise<PushableRecord[]>;
 }
@@ -31,7 +33,8 @@ export function openReader(sql: Sql, keys: Keys, model: Model, grant: Grant): Re
     subjects: (where, page) => listSubjects(view, where, page),
     records: (where, page) => listRecords(view, where, page),
     recordsOf: (subjects, where, page) => recordsOf(view, subjects, where, page),
-    countsOf: (subjects) => countsOf(view, subjects),
+    countsOf: (subjects, where) => countsOf(view, subjects, where),
+    recordsOfFacts: (facts) => recordsOfFacts(view, facts),
     pushable: (versions) => pushable(view, versions),
   };
 }

@@ -31,6 +31,8 @@ export interface RecordRow {
   sourceVersion: string | null;
   recordedAt: string;
   changedAt: string;
+  /** Key of the fact the record tells; the same for every source that tells it. */
+  fact: string;
   fields: Record<string, FieldValue>;
 }
 
@@ -65,6 +67,8 @@ export interface SubjectWhere {
   name?: string;
 }
 export interface RecordWhere {
+  /** The archive as it stood on a day, as it was known on another (both inclusive, Asia/Shanghai). */
+  asOf?: { day: string; knownOn: string };
   categories?: number[];
   kind?: string;
   region?: string;
