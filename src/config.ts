@@ -13,13 +13,13 @@ export interface Variable {
 export const CONFIG: readonly Variable[] = [
   {
     name: 'DATABASE_URL',
-    zh: 'PostgreSQL 地址;serve、work、migrate 必须设置,其他命令和测试在未设置时使用内嵌 PostgreSQL,demo 一律使用内嵌 PostgreSQL',
+    zh: 'PostgreSQL 地址；serve、work、migrate 必须设置，其他命令和测试在未设置时使用内嵌 PostgreSQL，demo 一律使用内嵌 PostgreSQL',
     en: 'PostgreSQL address; `serve`, `work` and `migrate` need it, other commands and the tests use an embedded one without it, the demo always does',
     file: true,
   },
   {
     name: 'REDIS_URL',
-    zh: 'Redis 地址(任务队列);未设置时队列放在 PostgreSQL 中',
+    zh: 'Redis 地址（任务队列）；未设置时队列放在 PostgreSQL 中',
     en: 'Redis address for the queues; without it the queues are on PostgreSQL',
     file: true,
   },
@@ -28,7 +28,7 @@ export const CONFIG: readonly Variable[] = [
   { name: 'HUB_NODE', zh: '本进程在查询日志中的名称', en: 'name of this process in the query log', default: 'hub' },
   {
     name: 'HUB_KEYS',
-    zh: '密钥集(JSON),由 `npm run hub -- keys` 生成;serve 和 work 必须设置',
+    zh: '密钥集（JSON），由 `npm run hub -- keys` 生成；serve 和 work 必须设置',
     en: 'key ring as JSON, made by `npm run hub -- keys`; `serve` and `work` need it',
     file: true,
   },
@@ -48,12 +48,12 @@ export const CONFIG: readonly Variable[] = [
   { name: 'OIDC_AUDIENCE', zh: '令牌必须载明的受众', en: 'audience that tokens must name', default: 'credit-hub' },
   {
     name: 'OIDC_JWKS_URL',
-    zh: '签发者公布公钥的地址;未设置时只接受本地开发密钥签发的令牌',
+    zh: '签发者公布公钥的地址；未设置时只接受本地开发密钥签发的令牌',
     en: 'where the issuer publishes its keys; without it only tokens of the local development key are taken',
   },
   {
     name: 'LOG_LEVEL',
-    zh: '运行日志级别(运行日志不含个人信息)',
+    zh: '运行日志级别（运行日志不含个人信息）',
     en: 'level of the process log (never holds personal data)',
     default: 'info',
   },

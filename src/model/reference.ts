@@ -3,7 +3,7 @@
  * the same input gives the same text, so that a stale page can be told from a fresh one.
  */
 import { allStreams, pullStreams, pushStreams } from './load.ts';
-import type { Category, Field, Kind, Model, PullStream, SubjectType } from './types.ts';
+import type { Category, Field, Kind, Model, PullStream, Stream, SubjectType } from './types.ts';
 
 /** The part of JSON Schema (draft 7) that `schema/meta/` uses. */
 export interface MetaSchema {
@@ -107,10 +107,12 @@ function typeOf(schema: MetaSchema): string {
 /** Category → kinds → fields → streams that feed them, as the model has them now. */
 export function catalogReference(model: Model): string {
   const fields = [...model.categories.values()].reduce((sum, c) => sum + c.fields.size, 0);
+  const streams = allStreams(model).filter(isOfPlatform);
+  const connectors = new Set(streams.map((s) => s.connector));
   const lines = [
     '# The catalog 信用信息目录',
     GENERATED('schema/catalog/ and schema/connectors/'),
-    `${model.categories.size} categories, ${fields} fields, ${allStreams(model).length} streams of ${model.connectors.size} connectors. Sensitivity is that of HN-5; \`mask\` says how a masked value is shown; a field without one is denied where a policy masks its class. The keys are explained in [schema/README.md](../schema/README.md).`,
+    `${model.categories.size} categories, ${fields} fields, ${streams.length} streams of ${connectors.size} connectors; every kind can also be entered by hand. Sensitivity is that of HN-5; \`mask\` says how a masked value is shown; a field without one is denied where a policy masks its class. The keys are explained in [schema/README.md](../schema/README.md).`,
     ...[...model.subjects.values()].flatMap((subject) => subjectPart(subject)),
     ...[...model.categories.values()].flatMap((category) => categoryPart(model, category)),
   ];
@@ -134,7 +136,7 @@ function subjectPart(subject: SubjectType): string[] {
 }
 
 function categoryPart(model: Model, category: Category): string[] {
-  const feeding = pullStreams(model).filter((s) => s.mapping.category === category.no);
+  const feeding = pullStreams(model).filter((s) => isOfPlatform(s) && s.mapping.category === category.no);
   const taking = pushStreams(model).filter((s) => s.publish.category === category.no);
   const kinds = [...category.kinds.values()].map((kind) => kindRow(kind, feeding));
   const rows = [...category.fields.values()].map((field) => [
@@ -159,6 +161,8 @@ function kindRow(kind: Kind, feeding: readonly PullStream[]): string[] {
   return [`\`${kind.id}\``, kind.zh, kind.en, kind.publicity, names(kind.fact), names(kind.required), kind.article, fedBy.join(', ')];
 }
 
+/** Entry by hand has a stream for every kind and field, which would say nothing here. */
+const isOfPlatform = (stream: Stream) => stream.via.kind !== 'manual';
 const nameOf = (stream: { connector: string; id: string }) => `${stream.connector}/${stream.id}`;
 
 /** A Markdown table. Line breaks and bars inside a cell are escaped. */
