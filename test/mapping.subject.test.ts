@@ -1,7 +1,11 @@
 /** Who a raw record is about. */
 import { describe, expect, it } from '@jest/globals';
-import { usccFor } from '../src/identity/uscc.ts';
+import { usccFor, withUsccCheck } from '../src/identity/uscc.ts';
+import type { MappedRecord } from '../src/mapping/record.ts';
 import { columns, FULL, map, ORGANISATION, type Override, PERSON, refusal, ruleOf, value } from './fixtures/mapping-model.ts';
+
+/** Right by its outer check character only: what one text in 31 is by chance. */
+const ODD = withUsccCheck(`${ORGANISATION.slice(0, 16)}${ORGANISATION[16] === '0' ? '1' : '0'}`);
 
 describe('HN-13 the subject is found by checked numbers', () => {
   const person: Override = { kind: { fixed: 'person' } };
@@ -50,6 +54,45 @@ describe('HN-13 the subject is found by checked numbers', () => {
     expect(ruleOf(() => map(passport, { ...FULL, CODE: '护照' }))).toBe('bad-identifier');
     const citizen: Override = { ...person, identifiers: columns(['citizen-id', 'CODE']) };
     expect(ruleOf(() => map(citizen, { ...FULL, CODE: 'H12345678' }))).toBe('bad-identifier');
+  });
+
+  it('HN-13 only tries a number in a column that may hold something else: what does not pass its check is no identifier and no fault', () => {
+    const tried = { ...columns(['statutory', 'CODE'])[0]!, whenValid: true };
+    const identifiers = [tried, ...columns(['employer-code', 'EMP'])];
+    const told = (CODE: unknown): MappedRecord => map({ identifiers }, { ...FULL, CODE, EMP: '4301' });
+    expect(told(ORGANISATION)).toMatchObject({ subject: { identifiers: [{ scheme: 'uscc' }, { scheme: 'employer-code' }] }, warnings: [] });
+    const wrong = `${ORGANISATION.slice(0, 17)}${ORGANISATION.endsWith('0') ? '1' : '0'}`;
+    for (const other of [wrong, PERSON, '430104MA4000012', 'A9'.repeat(300), ODD]) {
+      expect(told(other)).toMatchObject({ subject: { identifiers: [{ scheme: 'employer-code' }] }, warnings: ['not-an-identifier'] });
+    }
+    expect(told(' ').warnings).toEqual([]);
+    expect(refusal(() => map({ identifiers }, { ...FULL, CODE: wrong }))).toMatchObject({ rule: 'no-identifier', where: 'CODE/EMP' });
+    expect(ruleOf(() => told('91\u0001'))).toBe('bad-text');
+  });
+
+  it('HN-13 still refuses two numbers that contradict where both are only tried', () => {
+    const identifiers = columns(['statutory', 'CODE'], ['statutory', 'CODE2']).map((one) => ({ ...one, whenValid: true }));
+    expect(ruleOf(() => map({ identifiers }, { ...FULL, CODE2: usccFor('91430100', 'MA4L0002') }))).toBe('bad-identifier');
+  });
+
+  it('HN-13 reads a number as the certificate type beside it says, and as nobody’s where that type identifies nobody', () => {
+    const lookup = new Map([
+      ['01', 'citizen-id'],
+      ['04', 'travel-permit-hk-mo'],
+      ['08', 'passport'],
+    ]);
+    const [number, code] = columns(['', 'CODE'], ['practitioner-code', 'P']);
+    const identifiers = [{ ...number!, scheme: { from: 'TYPE', lookup } }, code!];
+    const told = (TYPE: unknown, CODE: string): MappedRecord =>
+      map({ ...person, identifiers }, { ...FULL, TYPE, CODE, P: 'D430100000001' });
+    const schemes = (TYPE: unknown, CODE: string): string[] => told(TYPE, CODE).subject.identifiers.map(({ scheme }) => scheme);
+    expect(schemes(' 01', PERSON)).toEqual(['citizen-id', 'practitioner-code']);
+    expect(schemes('04', 'M12345678')).toEqual(['travel-permit-hk-mo', 'practitioner-code']);
+    expect(schemes('08', 'M12345678')).toEqual(['passport', 'practitioner-code']);
+    expect(schemes('02', '12345678')).toEqual(['practitioner-code']);
+    expect(schemes(null, PERSON)).toEqual(['practitioner-code']);
+    expect(told('01', PERSON).unknownKeys).toEqual([]);
+    expect(ruleOf(() => told('01', 'M12345678'))).toBe('bad-identifier');
   });
 
   it('HN-13 decides the kind of subject by the source’s word for it', () => {

@@ -7,6 +7,7 @@ import { startNationalInsurance } from '../src/sandbox/national-insurance.ts';
 import type { Execute } from '../src/sandbox/seeding.ts';
 import type { Server } from '../src/sandbox/server.ts';
 import { type Sandboxes, startSandboxes } from '../src/sandbox/start.ts';
+import { FRONT_DATABASE, RETURN_FLOW } from '../src/sandbox/tables.ts';
 import { tifSignature } from '../src/sandbox/tif.ts';
 import { type TestDatabase, emptyDatabase } from './setup/database.ts';
 
@@ -284,6 +285,18 @@ describe('the databases of the sandbox', () => {
       'national-insurance/pharmacies': '"CUSTCENT_DB"."RTAL_PHAC_B"',
       'national-insurance/service-agreements': '"POLCENT_DB"."FIXMEDINS_CNTR_REG_D"',
       'national-insurance/credit-grades': '"CUSTCENT_DB"."V_MEDINS_CRED_LV"',
+      'national-insurance/physicians': '"CUSTCENT_DB"."DR_INFO_B"',
+      'national-insurance/pharmacists': '"CUSTCENT_DB"."PHAR_INFO_B"',
+      'national-insurance/nurses': '"CUSTCENT_DB"."NURS_INFO_B"',
+      'national-insurance/technicians': '"CUSTCENT_DB"."MED_TECN_INFO_B"',
+      'national-insurance/designations': '"POLCENT_DB"."FIXMEDINS_B"',
+      'national-insurance/designation-suspensions': '"POLCENT_DB"."FIXMEDINS_PAUS_D"',
+      'national-insurance/employers': '"CUSTCENT_DB"."INSU_EMP_INFO_B"',
+      'national-insurance/employer-contributions': '"CLCTCENT_DB"."EMP_CLCT_DETL_D"',
+      'national-insurance/insured-persons': '"BASINFOCENT_DB"."PSN_INFO_B"',
+      'national-insurance/insurance-relations': '"CUSTCENT_DB"."PSN_INSU_STAS_B"',
+      'national-insurance/resident-contributions': '"CLCTCENT_DB"."RSDT_PSN_CLCT_DETL_D"',
+      'national-insurance/benefit-suspensions': '"SETLCENT_DB"."PSN_TRT_PAUS_D"',
       'hunan-credit/market-registrations': '"QZK"."GX_QYDJ"',
       'hunan-credit/dishonest-judgment-debtors': '"QZK"."GX_SXBZXR"',
       'hunan-credit/abnormal-operations': '"QZK"."GX_JYYC"',
@@ -299,12 +312,12 @@ describe('the databases of the sandbox', () => {
 
   it('have every column of a row, so that nothing is lost on the way into a table', async () => {
     const { rows } = await execute(
-      `SELECT table_name AS t, column_name AS c FROM information_schema.columns WHERE table_schema IN ('QZK', 'CUSTCENT_DB')`,
+      `SELECT table_name AS t, column_name AS c FROM information_schema.columns WHERE table_schema = 'QZK' OR table_schema LIKE '%CENT\\_DB'`,
     );
     const known = new Set(rows.map((row) => `${String(row['t'])}.${String(row['c'])}`));
     const used = (stream: string, table: string): string[] =>
       Object.keys(data.streams.get(stream)?.[0] ?? {}).map((column) => `${table}.${column}`);
-    const columns = [...used('hunan-credit/honours', 'GX_RYXX'), ...used('national-insurance/medical-institutions', 'MEDINS_INFO_B')];
+    const columns = [...FRONT_DATABASE, ...RETURN_FLOW].flatMap(({ stream, name }) => (stream === undefined ? [] : used(stream, name)));
     expect(columns.filter((column) => !known.has(column))).toEqual([]);
   });
 

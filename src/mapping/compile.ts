@@ -156,7 +156,8 @@ function knownKeys(mapping: Mapping): ReadonlySet<string> {
     mapping.validTo,
   ];
   const known = new Set([...mapping.ignore, ...mapping.key, ...values.flatMap((value) => value?.from ?? [])]);
-  if ('from' in subject.kind) known.add(subject.kind.from);
+  if (typeof subject.kind === 'object' && 'from' in subject.kind) known.add(subject.kind.from);
+  for (const { scheme } of subject.identifiers) if (typeof scheme !== 'string') known.add(scheme.from);
   if (mapping.deleted !== undefined) known.add(mapping.deleted.from);
   return known;
 }

@@ -1,7 +1,8 @@
+import { RejectRecord } from '../errors.ts';
 import { classify } from '../identity/classify.ts';
 import { fold } from '../identity/fold.ts';
 import { checkPassport } from '../identity/permits.ts';
-import type { Model, SubjectKind, SubjectMapping, Value } from '../model/types.ts';
+import type { IdentifierMapping, Model, SubjectKind, SubjectMapping, Value } from '../model/types.ts';
 import type { Identifier, MappedSubject } from './record.ts';
 import { reject } from './reject.ts';
 import { foldingLookup, isBlank, textOf } from './text.ts';
@@ -23,25 +24,28 @@ const RECOGNISED = new Set([
 
 /** The subject without its region, which may come from the record. Appends to `warnings`. `today` is YYYY-MM-DD. */
 export type SubjectReader = (raw: Raw, today: string, warnings: string[]) => MappedSubject;
-type Check = (text: string, kind: SubjectKind, today: string, where: string, warnings: string[]) => Identifier;
+/** Null: the number identifies nobody. */
+type Check<T = Identifier | null> = (text: string, kind: SubjectKind, today: string, where: string, warnings: string[]) => T;
 
 /** Who a record is about (HN-13): found by statutory numbers that were checked, or by codes of the platform. Throws RejectRecord when reading. */
 export function compileSubject(model: Model, mapping: SubjectMapping): SubjectReader {
-  const readKind = compileKind(mapping.kind);
   const names = nameReaders(model, mapping.name);
-  const identifiers = mapping.identifiers.map(({ scheme, value }) => ({
-    where: columnsOf(value),
-    read: textReader(value, STATUTORY_TEXT_MAX),
-    check: compileCheck(model, scheme),
+  const identifiers = mapping.identifiers.map((identifier) => ({
+    where: columnsOf(identifier.value),
+    read: textReader(identifier.value, identifier.whenValid ? Infinity : STATUTORY_TEXT_MAX),
+    checkFor: compileScheme(model, identifier),
   }));
   const everyColumn = [...new Set(mapping.identifiers.flatMap(({ value }) => value.from))].join('/');
+  const readKind = mapping.kind === 'by-number' ? kindByNumber(identifiers, everyColumn) : compileKind(mapping.kind);
   const { roles } = mapping;
   return (raw, today, warnings) => {
-    const kind = readKind(raw);
+    const kind = readKind(raw, today);
     const found: Identifier[] = [];
-    for (const { where, read, check } of identifiers) {
+    for (const { where, read, checkFor } of identifiers) {
+      const check = checkFor(raw);
       const text = read(raw);
-      if (text !== null) add(found, check(text, kind, today, where, warnings), where);
+      const identifier = text === null ? null : check(text, kind, today, where, warnings);
+      if (identifier !== null) add(found, identifier, where);
     }
     if (found.length === 0) throw reject('no-identifier', everyColumn);
     return { kind, name: names[kind](raw), region: null, roles: [...roles], identifiers: found };
@@ -55,7 +59,24 @@ function add(found: Identifier[], identifier: Identifier, where: string): void {
   else if (same.code !== identifier.code) throw reject('bad-identifier', where, 'contradiction');
 }
 
-function compileKind(kind: SubjectMapping['kind']): (raw: Raw) => SubjectKind {
+/** Sources without a column for the kind: a credit code is an organisation's, every other statutory number a person's. */
+function kindByNumber(
+  identifiers: readonly { where: string; read: Reader<string> }[],
+  everyColumn: string,
+): (raw: Raw, today: string) => SubjectKind {
+  return (raw, today) => {
+    for (const { where, read } of identifiers) {
+      const text = read(raw);
+      if (text === null) continue;
+      const checked = classify(text.replace(/\s/g, ''), today);
+      if (!checked.valid) throw reject('bad-identifier', where, wordOf(checked.reason));
+      return checked.kind === 'uscc' ? 'organisation' : 'person';
+    }
+    throw reject('no-identifier', everyColumn);
+  };
+}
+
+function compileKind(kind: Exclude<SubjectMapping['kind'], 'by-number'>): (raw: Raw) => SubjectKind {
   if ('fixed' in kind) return () => kind.fixed;
   const { from } = kind;
   const find = foldingLookup(kind.lookup);
@@ -73,7 +94,45 @@ function nameReaders(model: Model, value: Value | undefined): Record<SubjectKind
   return { organisation: of('organisation'), person: of('person') };
 }
 
-function compileCheck(model: Model, scheme: string): Check {
+/** The check that a raw record asks for: always the same one, or the one its certificate type names. */
+function compileScheme(model: Model, { scheme, whenValid }: IdentifierMapping): (raw: Raw) => Check {
+  const compiled = (name: string): Check => (whenValid ? tried(compileCheck(model, name)) : compileCheck(model, name));
+  if (typeof scheme === 'string') {
+    const check = compiled(scheme);
+    return () => check;
+  }
+  const { from, lookup } = scheme;
+  const find = foldingLookup([...lookup].map(([word, name]) => [word, compiled(name)] as const));
+  return (raw) => {
+    const source = own(raw, from);
+    return (isBlank(source) ? undefined : find(textOf(source, from))) ?? nobody;
+  };
+}
+
+const nobody: Check = () => null;
+
+/**
+ * A column that may hold something else is only tried. One text in 31 passes the outer check of a unified code by chance, so a code that is odd in
+ * any way does not count either.
+ */
+function tried(check: Check<Identifier>): Check {
+  return (text, kind, today, where, warnings) => {
+    const odd: string[] = [];
+    try {
+      const identifier = check(text, kind, today, where, odd);
+      if (identifier.scheme !== 'uscc' || odd.length === 0) {
+        warn(warnings, odd);
+        return identifier;
+      }
+    } catch (error) {
+      if (!(error instanceof RejectRecord)) throw error;
+    }
+    warn(warnings, ['not-an-identifier']);
+    return null;
+  };
+}
+
+function compileCheck(model: Model, scheme: string): Check<Identifier> {
   if (scheme === STATUTORY || RECOGNISED.has(scheme)) return (...given) => checkStatutory(scheme, ...given);
   return (text, kind, _today, where) => {
     // A person's code on an organisation, or the reverse, tells that the row is about someone else than it says.

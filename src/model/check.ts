@@ -148,8 +148,11 @@ function checkMapping(model: Model, mapping: Mapping, part: string, at: string, 
   for (const identifier of mapping.subject.identifiers) {
     if (mapping.subject.kind === 'by-number' && identifier.scheme !== 'statutory')
       say(part, `${at}/subject/identifiers`, 'by-number needs statutory numbers only');
-    const known = identifier.scheme === 'statutory' || kinds.some((k) => model.subjects.get(k)?.identifiers.has(identifier.scheme));
-    if (!known) say(part, `${at}/subject/identifiers`, `scheme ${identifier.scheme} is not in catalog/subjects.yml`);
+    const schemes = typeof identifier.scheme === 'string' ? [identifier.scheme] : identifier.scheme.lookup.values();
+    for (const scheme of schemes) {
+      const known = scheme === 'statutory' || kinds.some((k) => model.subjects.get(k)?.identifiers.has(scheme));
+      if (!known) say(part, `${at}/subject/identifiers`, `scheme ${scheme} is not in catalog/subjects.yml`);
+    }
   }
 }
 

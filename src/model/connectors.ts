@@ -46,7 +46,8 @@ interface MappingYaml {
   validTo?: ValueShort;
   mostMonths?: number;
   fields: Record<string, ValueShort>;
-  ignore?: string[];
+  /** A list inside the list is an anchor: columns that many tables of the platform share. */
+  ignore?: (string | string[])[];
   route?: { from: string | string[]; lookup: Record<string, string>; codes: string };
   alternatives?: (Pick<MappingYaml, 'category' | 'kind' | 'fields'> & Partial<MappingYaml>)[];
 }
@@ -209,7 +210,7 @@ function toMapping(yaml: MappingYaml): Mapping {
     validTo: optional(yaml.validTo),
     mostMonths: yaml.mostMonths,
     fields: new Map(Object.entries(yaml.fields).map(([name, v]) => [name, toValue(v)])),
-    ignore: new Set(yaml.ignore ?? []),
+    ignore: new Set((yaml.ignore ?? []).flat()),
     route: yaml.route && { from: listOf(yaml.route.from), lookup: new Map(Object.entries(yaml.route.lookup)), codes: yaml.route.codes },
     // An alternative says what differs; subject, key, version and the rest are those of the mapping it belongs to.
     alternatives: (yaml.alternatives ?? []).map((other) => toMapping({ ...yaml, route: undefined, alternatives: undefined, ...other })),

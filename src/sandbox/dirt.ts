@@ -38,13 +38,15 @@ export interface Recipe {
   stream: string;
   /** Which good rows may be copied; all when left out. */
   fits?: (row: Row) => boolean;
-  /** What the copy has instead. Duplicates change nothing; every other copy but a late one gets a key of its own first. */
+  /** What the copy has instead. Duplicates change nothing that a platform sends; every other copy but a late one gets a key of its own first. */
   spoil: (row: Row) => Row;
 }
 
 const LONG = '超出长度的演示文字。'.repeat(600);
 const organisation = (row: Row): boolean => text(row, 'CF_XDR_SHXYM') !== '' || text(row, 'XK_XDR_SHXYM') !== '';
 const body = (row: Row): boolean => row['ZTLX'] === '机构';
+const coded = (row: Row): boolean => row['USCC'] !== null;
+const readable = (row: Row): boolean => /^4\d{16}[\dX]$/.test(text(row, 'CERTNO'));
 const citizen = (row: Row): boolean => /^4\d{16}[\dX]$/.test(text(row, 'ZJHM'));
 
 const PENALTIES = 'credit-china/penalties';
@@ -53,6 +55,18 @@ const INSTITUTIONS = 'national-insurance/medical-institutions';
 const PRACTITIONERS = 'national-insurance/practitioners';
 const GRADES = 'national-insurance/credit-grades';
 const AGREEMENTS = 'national-insurance/service-agreements';
+const PHYSICIANS = 'national-insurance/physicians';
+const PHARMACISTS = 'national-insurance/pharmacists';
+const NURSES = 'national-insurance/nurses';
+const TECHNICIANS = 'national-insurance/technicians';
+const DESIGNATIONS = 'national-insurance/designations';
+const PAUSES = 'national-insurance/designation-suspensions';
+const EMPLOYERS = 'national-insurance/employers';
+const EMPLOYER_PAYS = 'national-insurance/employer-contributions';
+const PERSONS = 'national-insurance/insured-persons';
+const INSURANCE = 'national-insurance/insurance-relations';
+const RESIDENT_PAYS = 'national-insurance/resident-contributions';
+const BENEFITS = 'national-insurance/benefit-suspensions';
 const MARKET = 'hunan-credit/market-registrations';
 const ABNORMAL = 'hunan-credit/abnormal-operations';
 const DEBTORS = 'hunan-credit/dishonest-judgment-debtors';
@@ -122,6 +136,41 @@ export const RECIPES: readonly Recipe[] = [
   { dirt: 'untidy', stream: AGREEMENTS, spoil: (row) => ({ FIXMEDINS_CODE: text(row, 'FIXMEDINS_CODE').toLowerCase() }) },
   { dirt: 'untidy', stream: INSTITUTIONS, spoil: (row) => ({ USCC: wide(text(row, 'USCC')) }) },
   { dirt: 'untidy', stream: PRACTITIONERS, spoil: (row) => ({ certno: ` ${wide(text(row, 'certno').toLowerCase())}` }) },
+  { dirt: 'too-long', stream: PHYSICIANS, spoil: () => ({ DR_PRAC_CERT_NO: '1'.repeat(100) }) },
+  { dirt: 'control-character', stream: PHYSICIANS, spoil: () => ({ DR_NAME: '演示\u0001姓名' }) },
+  { dirt: 'untidy', stream: PHYSICIANS, spoil: (row) => ({ DR_CODE: text(row, 'DR_CODE').toLowerCase() }) },
+  { dirt: 'control-character', stream: PHARMACISTS, spoil: () => ({ PRACINS_NAME: '演示\u0001大药房' }) },
+  { dirt: 'no-identifier', stream: PHARMACISTS, spoil: () => ({ PHAR_CODE: '', PSN_NO: null }) },
+  { dirt: 'no-identifier', stream: NURSES, spoil: () => ({ NURS_CODE: ' ', PSN_NO: null }) },
+  { dirt: 'untidy', stream: NURSES, spoil: (row) => ({ NURS_CODE: wide(text(row, 'NURS_CODE')) }) },
+  { dirt: 'control-character', stream: TECHNICIANS, spoil: () => ({ PRACINS_NAME: '演示\u0001医院' }) },
+  { dirt: 'bad-check-digit', stream: DESIGNATIONS, fits: coded, spoil: (row) => ({ USCC: miscopied(row, 'USCC') }) },
+  { dirt: 'unknown-code', stream: DESIGNATIONS, spoil: () => ({ FIX_ONLN_OPEN_FLAG: '7' }) },
+  { dirt: 'untidy', stream: DESIGNATIONS, fits: coded, spoil: (row) => ({ USCC: wide(text(row, 'USCC')) }) },
+  { dirt: 'missing-required', stream: PAUSES, spoil: () => ({ FIXMEDINS_PAUS_TYPE: ' ' }) },
+  { dirt: 'no-identifier', stream: PAUSES, spoil: () => ({ FIXMEDINS_CODE: '' }) },
+  // The platform's own row number is another: by the key of the table it is the same suspension.
+  { dirt: 'duplicate', stream: PAUSES, spoil: (row) => ({ RID: [...text(row, 'RID')].toReversed().join('') }) },
+  { dirt: 'missing-required', stream: EMPLOYERS, spoil: () => ({ EMP_NAME: '', REG_NAME: null }) },
+  { dirt: 'unknown-code', stream: EMPLOYERS, spoil: () => ({ LEGREP_CERT_TYPE: '77' }) },
+  { dirt: 'missing-required', stream: EMPLOYER_PAYS, spoil: () => ({ CASHYM: null }) },
+  { dirt: 'unknown-code', stream: EMPLOYER_PAYS, spoil: () => ({ INSUTYPE: '999' }) },
+  { dirt: 'bad-amount', stream: EMPLOYER_PAYS, spoil: () => ({ EMP_CLCT_AMT: 1234.567 }) },
+  { dirt: 'unknown-code', stream: PERSONS, spoil: () => ({ PSN_CERT_TYPE: '55' }) },
+  { dirt: 'no-identifier', stream: PERSONS, spoil: () => ({ PSN_NO: '', CERTNO: 'A9'.repeat(48) }) },
+  {
+    dirt: 'untidy',
+    stream: PERSONS,
+    fits: readable,
+    spoil: (row) => ({ CERTNO: wide(text(row, 'CERTNO')) }),
+  },
+  { dirt: 'missing-required', stream: INSURANCE, spoil: () => ({ INSUTYPE: '' }) },
+  { dirt: 'unknown-code', stream: INSURANCE, spoil: () => ({ PSN_INSU_STAS: '9' }) },
+  { dirt: 'missing-required', stream: RESIDENT_PAYS, spoil: () => ({ CLCT_FLAG: null }) },
+  { dirt: 'bad-amount', stream: RESIDENT_PAYS, spoil: () => ({ PSN_CLCT_AMT: 400.005 }) },
+  { dirt: 'missing-required', stream: BENEFITS, spoil: () => ({ CHG_REA_DSCR: '' }) },
+  { dirt: 'no-identifier', stream: BENEFITS, spoil: () => ({ PSN_NO: '' }) },
+  { dirt: 'control-character', stream: BENEFITS, spoil: () => ({ CHG_REA_DSCR: '参保地\u0001变更' }) },
 ];
 
 /** One character copied wrongly: neighbours at the end, where both kinds of code have their check character. */

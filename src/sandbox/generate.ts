@@ -8,6 +8,15 @@ import { type Population, type Row, makePopulation } from './population.ts';
 import { judgmentDebtors, dishonestyLists, otherInformation, violations } from './rows-conduct.ts';
 import { licences, penalties } from './rows-credit-china.ts';
 import { creditGrades, institutionLookups, medicalInstitutions, pharmacies, practitioners, serviceAgreements } from './rows-insurance.ts';
+import {
+  benefitSuspensions,
+  employerContributions,
+  employers,
+  insuranceRelations,
+  insuredPersons,
+  residentContributions,
+} from './rows-insured.ts';
+import { designationSuspensions, designations, nurses, pharmacists, physicians, technicians } from './rows-practice.ts';
 import { abnormalOperations, marketRegistrations, publicCreditEvaluations } from './rows-registration.ts';
 import { creditCommitments, honours } from './rows-standing.ts';
 
@@ -38,6 +47,7 @@ export interface SandboxData {
     creditCode: string;
     name: string;
     institutionCode: string;
+    employerNumber: string;
     practitionerCode: string;
     practitionerName: string;
     practitionerIdNumber: string;
@@ -95,6 +105,18 @@ function goodRows(population: Population): Map<string, Row[]> {
     ['national-insurance/credit-grades', creditGrades(population)],
     ['national-insurance/institution-lookup', institutionLookups(population)],
     ['national-insurance/practitioners', practitioners(population).map(({ institution, row }) => ({ ...row, [EMPLOYER]: institution }))],
+    ['national-insurance/physicians', physicians(population)],
+    ['national-insurance/pharmacists', pharmacists(population)],
+    ['national-insurance/nurses', nurses(population)],
+    ['national-insurance/technicians', technicians(population)],
+    ['national-insurance/designations', designations(population)],
+    ['national-insurance/designation-suspensions', designationSuspensions(population)],
+    ['national-insurance/employers', employers(population)],
+    ['national-insurance/employer-contributions', employerContributions(population)],
+    ['national-insurance/insured-persons', insuredPersons(population)],
+    ['national-insurance/insurance-relations', insuranceRelations(population)],
+    ['national-insurance/resident-contributions', residentContributions(population)],
+    ['national-insurance/benefit-suspensions', benefitSuspensions(population)],
     ['credit-china/penalties', penalties(population, cases)],
     ['credit-china/licences', licences(population)],
     ['hunan-credit/market-registrations', marketRegistrations(population)],
@@ -128,13 +150,26 @@ function byInstitution(rows: readonly Row[]): { institution: string; row: Row }[
   return rows.map(({ [EMPLOYER]: institution, ...row }) => ({ institution: String(institution), row }));
 }
 
-const LABELS = ['CF_WSH', 'XK_WSH', 'FIX_CNTR_ID', 'EVAL_YEAR', 'MEDINS_CODE', 'XXBH'];
+/** The columns that name a row; of several lists the first that the row has. RID names the rows whose other numbers are a person's. */
+const LABELS = [
+  ['CF_WSH'],
+  ['XK_WSH'],
+  ['FIX_CNTR_ID'],
+  ['MEDINS_CODE', 'EVAL_YEAR'],
+  ['MEDINS_CODE', 'MEDINS_TYPE'],
+  ['FIXMEDINS_CODE', 'BEGNTIME', 'FIXMEDINS_PAUS_TYPE'],
+  ['EMP_CLCT_DETL_ID'],
+  ['RSDT_CLCT_DETL_ID'],
+  ['TRT_DCLA_DETL_SN'],
+  ['RID'],
+  ['ID'],
+  ['XXBH'],
+];
 
-/** A practitioner is named by the place in the institution's list, everything else by its key. */
+/** A practitioner of 5102 is named by the place in the institution's list, everything else by its key. */
 function labelOf(one: DirtyRow, carried: ReadonlyMap<string, readonly Row[]>): string {
-  const column = LABELS.find((label) => label in one.row);
-  if (column === 'EVAL_YEAR') return `MEDINS_CODE=${one.row['MEDINS_CODE']},EVAL_YEAR=${one.row['EVAL_YEAR']}`;
-  if (column) return `${column}=${one.row[column]}`;
+  const columns = LABELS.find((list) => list.every((column) => column in one.row));
+  if (columns) return columns.map((column) => `${column}=${one.row[column]}`).join(',');
   const list = (carried.get(one.recipe.stream) ?? []).filter(
     (row) => row[EMPLOYER] === one.row[EMPLOYER] && row['prac_psn_type'] === one.row['prac_psn_type'],
   );
@@ -156,6 +191,7 @@ function showcaseOf(population: Population): SandboxData['showcase'] {
     creditCode: first.creditCode,
     name: first.name,
     institutionCode: first.institutionCode,
+    employerNumber: first.employerNumber,
     practitionerCode: member.practitionerCode,
     practitionerName: member.name,
     practitionerIdNumber: member.idNumber,

@@ -15,6 +15,8 @@ export interface SandboxOrganisation {
   county: County;
   /** Of the national platform; only medical institutions and pharmacies have one. */
   institutionCode: string | null;
+  /** Under which the platform insures its staff. */
+  employerNumber: string;
   legalRepresentative: SandboxPerson;
   establishedOn: string;
   /** hosp_lv of the national platform; pharmacies 11 (none). */
@@ -92,6 +94,7 @@ export function makeOrganisation(
       kind === 'medical' || kind === 'pharmacy'
         ? `${kind === 'medical' ? 'H' : 'P'}${county.code}${String(serial).padStart(5, '0')}`
         : null,
+    employerNumber: employerNumber(county, serial),
     legalRepresentative: random.pick(leaders),
     establishedOn: dayBetween(random, '1996-01-01', '2021-06-30'),
     level: random.pick(LEVELS[type] ?? ['11']),
@@ -117,6 +120,10 @@ function codeFor(prefix: string, county: County, serial: number): string {
   return usccFor(`${prefix}${county.code}`, `${ORG_PREFIX[prefix] ?? 'MA'}4${String(serial).padStart(5, '0')}`);
 }
 
+function employerNumber(county: County, serial: number): string {
+  return `${county.code}${String(serial).padStart(14, '0')}`;
+}
+
 function asShowcase(organisation: SandboxOrganisation): SandboxOrganisation {
   const county = countyOf('430104');
   return {
@@ -125,6 +132,7 @@ function asShowcase(organisation: SandboxOrganisation): SandboxOrganisation {
     creditCode: codeFor('91', county, 1),
     county,
     institutionCode: `H${county.code}00001`,
+    employerNumber: employerNumber(county, 1),
     level: '03',
     type: '综合医院',
     publicOwned: false,

@@ -75,7 +75,13 @@ function fresh(random: Random, population: Population, recipe: Recipe, row: Row,
     case 'national-insurance/credit-grades':
       return { ...row, EVAL_YEAR: String(population.year - 3), RID: random.hex(32) };
     default:
-      return { ...row, XXBH: random.guid(), ...numbersOf(row, serial) };
+      if ('RID' in row) return { ...row, RID: random.hex(32), ...detailNumberOf(row, serial) };
+      return {
+        ...row,
+        ...('ID' in row ? { ID: random.hex(32) } : {}),
+        ...('XXBH' in row ? { XXBH: random.guid() } : {}),
+        ...numbersOf(row, serial),
+      };
   }
 }
 
@@ -91,6 +97,12 @@ function anotherPractitioner(random: Random, serial: number): ReturnType<typeof 
 function numbersOf(row: Row, serial: number): Row {
   const columns = ['AH', 'CLJD', 'WSH'].filter((column) => column in row);
   return Object.fromEntries(columns.map((column) => [column, `湘演补〔${serial}〕1号`]));
+}
+
+/** The number that is the key of a table of the return flow, where it is not RID. */
+function detailNumberOf(row: Row, serial: number): Row {
+  const column = ['EMP_CLCT_DETL_ID', 'RSDT_CLCT_DETL_ID', 'TRT_DCLA_DETL_SN', 'PSN_INSU_RLTS_ID'].find((key) => key in row);
+  return column === undefined ? {} : { [column]: `BC${serial}` };
 }
 
 export function planted(recipe: Recipe, key: string): Planted {

@@ -200,7 +200,7 @@ function gradeOf(seed: number, one: SandboxOrganisation, year: number): string |
 }
 
 /** The audit columns of nearly every table of the platform. */
-function audit(random: Random, population: Population, region: string, changedOn: string): Row {
+export function audit(random: Random, population: Population, region: string, changedOn: string): Row {
   const at = timeOn(random, earlier(changedOn, addDays(population.today, -1)));
   const clerk = { CRTER_ID: 'jb0001', CRTER_NAME: '经办演示', OPTER_ID: 'jb0002', OPTER_NAME: '经办演示' };
   const office = `${region.slice(0, 4)}99`;

@@ -11,7 +11,7 @@ export interface Statement {
 }
 
 const CHUNK = 1000;
-const SQL_TYPES: Record<string, string> = { DATE: 'date', TS: 'timestamp', BIG: 'bigint', T: 'text' };
+const SQL_TYPES: Record<string, string> = { N: 'numeric', DATE: 'date', TS: 'timestamp', BIG: 'bigint', T: 'text' };
 
 /** What makes the tables and fills them, in order. Half-made tables of a broken attempt go first. */
 export function seedStatements(tables: readonly Table[], views: readonly string[], data: SandboxData): Statement[] {

@@ -1,6 +1,8 @@
+import * as of from './dictionary.ts';
+
 /**
  * The tables that the stand-ins keep in PostgreSQL. A column is `NAME:TYPE` in the notation of the platform's dictionary: V255 text of at most
- * 255 characters, N10 whole number, DATE a day, TS local time, BIG a row number, T text; `*` not null.
+ * 255 characters, N10 whole number, N number, DATE a day, TS local time, BIG a row number, T text; `*` not null.
  */
 export interface Table {
   schema: string;
@@ -11,39 +13,8 @@ export interface Table {
   primaryKey: string;
 }
 
-const AUDIT = `
-  RID:V40* CRTE_TIME:TS* UPDT_TIME:TS* CRTER_ID:V20 CRTER_NAME:V50 CRTE_OPTINS_NO:V20 OPTER_ID:V20 OPTER_NAME:V50 OPT_TIME:TS
-  OPTINS_NO:V20 VALI_FLAG:V3* POOLAREA_NO:V6 VER:V20`;
-
-const MEDICAL_INSTITUTIONS = `
-  MEDINS_CODE:V40* USCC:V50 MEDINS_NAME:V255 MEDINS_ABBR:V50 FAX_NO:V50 MAIN_RESPER:V50 ADMDVS:V6 ADDR:V500 MEDINS_TYPE:V6
-  MEDINS_TYPE_NAME:V50 FIXMEDINS_TYPE:V6 REG_STAS:V10 ENRD_STAF_PSNCNT:N10 HOSP_DEPT_CNT:N10 HOSP_KEY_DEPT_CNT:N10
-  SENR_PROFTTL_PSNCNT:N10 MID_PROFTTL_PSNCNT:N10 PRO_TECHSTF_PSNCNT:N10 DEPSENR_PROFTTL_PSNCNT:N10 APRV_BED_CNT:N10 BIZ_PSNCNT:N10
-  OTH_PSNCNT:N10 BIZ_AREA:V100 MEDINSLV:V3 HOSP_LV:V6 LNT:V20 LAT:V20 BEGNTIME:DATE ENDTIME:DATE GRST_HOSP_FLAG:V3 CRED_LV:V3
-  CRED_LV_NAME:V50 PRNT_MEDINS_CODE:V40 MEDINS_NATU:V3 MEDINS_NATU_NAME:V50 NPMO_FLAG:V3 MEDINS_GRADE:V3 MEDINS_INFO_ID:V40
-  LEGENT_NAME:V500 LEGREP_NAME:V255 MEDINS_PRAC_LIC_REGNO:V50 BIZNAT:V3 ECON_TYPE:V6 AFIL_RLTS:V6 TRTITEM:V2048
-  MEDINS_PRAC_LIC_EXPY:DATE BANK_NAME:V100 BANKACCT:V50 BANK:V255 INCHG_HOSP_RESPER_NAME:V36 INCHG_HOSP_RESPER_TEL:V36
-  HI_RESPER_NAME:V50 HI_RESPER_TEL:V50 HI_TEL:V36 HI_EMAIL:V36 MEDINS_CERT_ELEC_DOC:V255 MEDINS_PRAC_LIC_ELEC_DOC:V255`;
-
-const PHARMACIES = `
-  RTAL_PHAC_CODE:V50* RTAL_PHAC_NAME:V255 RTAL_PHAC_ABBR:V50 PRNT_RTAL_PHAC_CODE:V50 ITRO:V500 USCC:V50 TEL:V50 LNT:V20 LAT:V20
-  ADMDVS:V6 ADDR:V500 BEGNTIME:DATE ENDTIME:DATE BRCH_FLAG:V3 DRUG_BIZ_LIC_NO:V255 DRUG_BIZ_SCP:V4000 ECON_TYPE:V6 PHAR_PSNCNT:N10
-  PHAC_CHAN_TYPE:V30 EQU_BIZ_LIC_NO:V50 CRED_LV:V3 CRED_LV_NAME:V50 RTAL_PHAC_ID:V40 BIZ_STAS:V3 LEGREP_NAME:V255
-  LEGREP_CERT_TYPE:V3 LEGREP_CERTNO:V50 REGCAP:V20 BIZ_LIC_EXPY_BEGNTIME:DATE BIZ_LIC_EXPY_ENDTIME:DATE BIZ_WAY:V10
-  ENTP_RESPER:V36 HI_CONER_NAME:V36 HI_CONER_TEL:V36 RTAL_PHAC_EMAIL:V36 BANK_NAME:V100 BANKACCT:V50 BANK:V200 CERT_ELEC_DOC:V255
-  DRUG_BIZ_LIC_ELEC_DOC:V500`;
-
-const AGREEMENTS = `
-  FIX_CNTR_ID:V100* FIXMEDINS_CODE:V30* FIX_CNTR_TYPE:V3* BEGNTIME:DATE* FIX_BLNG_ADMDVS:V6 FIX_CNTR_NAME:V200* CNTR_SIGN_YEAR:V4*
-  ENDTIME:DATE CNTR_SIGN_TIME:DATE* HI_SYS_EMP_CODE:V20 FIXMEDINS_CHRG_LV:V3 FIX_CNTR_SERV_OBJ:V20 FIX_CNTR_SERV_SCP:V20
-  FIX_CNTR_ELEC_DOC:V500 ISU_FLAG:V3* TRAM_DATA_ID:V40 CNTR_STAS:V3 EFFT_TIME:DATE INVD_TIME:DATE`;
-
-/** The bureau's own results; institutions read them through V_MEDINS_CRED_LV. */
-const GRADES = `
-  MEDINS_CODE:V40* USCC:V50 MEDINS_NAME:V255 ADMDVS:V6 CRED_LV:V3 CRED_LV_NAME:V50 EVAL_YEAR:V4* RID:V40* UPDT_TIME:TS* VALI_FLAG:V3*`;
-
-const custom = (name: string, columns: string, stream: string): Table => ({
-  schema: 'CUSTCENT_DB',
+const returned = (schema: string, name: string, columns: string, stream: string): Table => ({
+  schema,
   name,
   columns,
   stream: `national-insurance/${stream}`,
@@ -51,10 +22,22 @@ const custom = (name: string, columns: string, stream: string): Table => ({
 });
 
 export const RETURN_FLOW: readonly Table[] = [
-  custom('MEDINS_INFO_B', MEDICAL_INSTITUTIONS + AUDIT, 'medical-institutions'),
-  custom('RTAL_PHAC_B', PHARMACIES + AUDIT, 'pharmacies'),
-  { ...custom('FIXMEDINS_CNTR_REG_D', AGREEMENTS + AUDIT, 'service-agreements'), schema: 'POLCENT_DB' },
-  custom('MEDINS_CRED_EVAL_D', GRADES, 'credit-grades'),
+  returned('CUSTCENT_DB', 'MEDINS_INFO_B', of.MEDICAL_INSTITUTIONS + of.AUDIT, 'medical-institutions'),
+  returned('CUSTCENT_DB', 'RTAL_PHAC_B', of.PHARMACIES + of.AUDIT, 'pharmacies'),
+  returned('POLCENT_DB', 'FIXMEDINS_CNTR_REG_D', of.AGREEMENTS + of.AUDIT, 'service-agreements'),
+  returned('CUSTCENT_DB', 'MEDINS_CRED_EVAL_D', of.GRADES, 'credit-grades'),
+  returned('CUSTCENT_DB', 'DR_INFO_B', of.PHYSICIANS + of.AUDIT, 'physicians'),
+  returned('CUSTCENT_DB', 'PHAR_INFO_B', of.PHARMACISTS + of.AUDIT, 'pharmacists'),
+  returned('CUSTCENT_DB', 'NURS_INFO_B', of.NURSES + of.AUDIT, 'nurses'),
+  returned('CUSTCENT_DB', 'MED_TECN_INFO_B', of.TECHNICIANS + of.AUDIT, 'technicians'),
+  returned('CUSTCENT_DB', 'INSU_EMP_INFO_B', of.EMPLOYERS + of.AUDIT, 'employers'),
+  returned('BASINFOCENT_DB', 'PSN_INFO_B', of.PERSONS + of.AUDIT, 'insured-persons'),
+  returned('POLCENT_DB', 'FIXMEDINS_B', of.DESIGNATIONS + of.AUDIT, 'designations'),
+  returned('POLCENT_DB', 'FIXMEDINS_PAUS_D', of.DESIGNATION_SUSPENSIONS + of.AUDIT, 'designation-suspensions'),
+  returned('SETLCENT_DB', 'PSN_TRT_PAUS_D', of.BENEFIT_SUSPENSIONS + of.AUDIT, 'benefit-suspensions'),
+  returned('CUSTCENT_DB', 'PSN_INSU_STAS_B', of.INSURANCE_RELATIONS + of.AUDIT, 'insurance-relations'),
+  returned('CLCTCENT_DB', 'EMP_CLCT_DETL_D', of.EMPLOYER_CONTRIBUTIONS + of.AUDIT_OF_CONTRIBUTIONS, 'employer-contributions'),
+  returned('CLCTCENT_DB', 'RSDT_PSN_CLCT_DETL_D', of.RESIDENT_CONTRIBUTIONS + of.AUDIT_OF_CONTRIBUTIONS, 'resident-contributions'),
 ];
 
 /** Only institutions with a grade (wire: credit-grades). */
@@ -88,7 +71,7 @@ export const FRONT_DATABASE: readonly Table[] = [
   sharedTable('GX_JYYC', 'ZTMC TYSHXYDM LRRQ LRYY LRJG YCRQ YCYY YCJG', 'abnormal-operations'),
   sharedTable('GX_GGXYPJ', 'ZTMC TYSHXYDM PJDJ PJDF PJND PJDW PJRQ', 'public-credit-evaluations'),
   sharedTable('GX_XYCN', 'CNRMC CNRLX ZJHM CNLX CNNR CNRQ LXZT SLDW', 'credit-commitments'),
-  sharedTable('GX_YBWG', 'XDRMC XDRLX ZJHM WFTK WFSS SJJE CLJD CLRQ CLJG', 'violations'),
+  sharedTable('GX_YBWG', 'XDRMC XDRLX ZJHM WFTK WFSS SJJE CFWSH CLJD CLRQ CLJG', 'violations'),
   sharedTable('GX_RYXX', 'ZTMC ZTLX ZJHM RYMC SYJG SYJGJB SYRQ YXQZ WSH', 'honours'),
   sharedTable('GX_SXZT', 'ZTMC ZTLX ZJHM MDMC LRSY LRYJ LRRQ RDJG YCRQ WSH FDDBR', 'dishonesty-lists'),
   sharedTable('GX_QTXX', 'ZTMC ZTLX ZJHM XXNR RDYJ RDJG RDRQ', 'other-information'),
