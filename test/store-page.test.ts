@@ -4,12 +4,14 @@ import { withCitizenCheck } from '../src/identity/citizen.ts';
 import { usccFor } from '../src/identity/uscc.ts';
 import type { MappedRecord } from '../src/mapping/record.ts';
 import type { NewIssue } from '../src/store/issues.ts';
+import { undoMerge } from '../src/store/merge.ts';
 import { beginRun, readCounts } from '../src/store/runs.ts';
 import { apply, applyOne, inRun, MODEL, OFFICER, openStore, pageOf, pullStreamOf, recordOf, type Store } from './setup/store.ts';
 
 const STREAM = pullStreamOf('credit-china/penalties');
 const A = usccFor('91430100', 'MA4L0001');
 const B = usccFor('91430200', 'MA4L0002');
+const C = usccFor('91430300', 'MA4L0003');
 const V1 = '2026-01-01T00:00:00.000000Z';
 const V2 = '2026-01-02T00:00:00.000000Z';
 const V3 = '2026-01-03T00:00:00.000000Z';
@@ -20,7 +22,9 @@ beforeAll(async () => {
 });
 afterAll(() => store.drop());
 beforeEach(() =>
-  store.pool.query('truncate subject, subject_identifier, subject_code, record, record_version, stream_state, run, issue, outbox, receipt'),
+  store.pool.query(
+    'truncate subject, subject_identifier, subject_code, record, record_version, stream_state, run, issue, outbox, receipt cascade',
+  ),
 );
 
 const penalty = (key: string, content: string, changes: Partial<MappedRecord> = {}) =>
@@ -145,13 +149,33 @@ describe('subjects', () => {
     ]);
   });
 
-  it('HN-13 identifiers of two subjects in one record are an issue and never a merger', async () => {
-    await put(institution('a', codes(['institution-code', 'H43010000001'])), institution('b', codes(['uscc', A])));
-    const result = await put(institution('c', codes(['uscc', A], ['institution-code', 'H43010000001'])));
-    expect(result).toMatchObject({ stored: 0, unchanged: 0, issues: 1, queued: 0 });
-    expect(await rows('select rule, at, refused from issue')).toEqual([{ rule: 'identifier-conflict', at: 'row 1', refused: true }]);
+  it('HN-13 a second unified code is somebody else, whatever platform code the record brings: an issue and never a merger', async () => {
+    await put(institution('a', codes(['institution-code', 'H43010000001'], ['uscc', A])), institution('b', codes(['uscc', B])));
+    for (const other of [B, C]) {
+      const result = await put(institution(`c${other}`, codes(['uscc', other], ['institution-code', 'H43010000001'])));
+      expect(result).toMatchObject({ stored: 0, unchanged: 0, issues: 1, queued: 0 });
+    }
+    expect(await rows('select rule, refused from issue')).toEqual(Array(2).fill({ rule: 'identifier-conflict', refused: true }));
     expect(await rows('select from subject')).toHaveLength(2);
     expect(await rows('select from record')).toHaveLength(2);
+    expect(await rows(`select from subject_identifier`)).toHaveLength(3);
+  });
+
+  it('HN-13 a subject known by a platform code alone becomes one with the stated one when a record names both, and the merger can be undone', async () => {
+    await put(institution('a', codes(['institution-code', 'H43010000001'])), institution('b', codes(['uscc', A])));
+    const before = await rows('select source_key, subject_id, fact from record order by id');
+    expect(await put(institution('c', codes(['uscc', A], ['institution-code', 'H43010000001'])))).toMatchObject({ stored: 1, issues: 0 });
+    expect(await rows('select distinct subject_id from record')).toHaveLength(1);
+    expect(await rows('select from subject where merged_into is null')).toHaveLength(1);
+    const [merge] = await rows<{ id: number }>('select id from subject_merge');
+    await expect(undoMerge(store.pool, store.keys, MODEL, 'ms-1', merge?.id ?? 0, ' ')).rejects.toMatchObject({ code: 'REASON_REQUIRED' });
+    await undoMerge(store.pool, store.keys, MODEL, 'ms-1', merge?.id ?? 0, '编号登记错误');
+    expect(
+      await rows(
+        `select source_key, subject_id, fact from record where source_key <> (select source_key from record order by id desc limit 1) order by id`,
+      ),
+    ).toEqual(before);
+    await expect(undoMerge(store.pool, store.keys, MODEL, 'ms-1', merge?.id ?? 0, 'x')).rejects.toMatchObject({ code: 'MERGE_UNDONE' });
   });
 
   it('HN-13 a record without a region lies where its subject lies, and follows the registration', async () => {

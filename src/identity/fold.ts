@@ -8,3 +8,12 @@ export function fold(raw: string): string {
     .trim()
     .replace(/[a-z]/g, (c) => c.toUpperCase());
 }
+
+/** The brackets around the year of a document number, as platforms write them; each pair in its own form. */
+const OPENING = /[[(〔［【（{]/g;
+const CLOSING = /[\])〕］】）}]/g;
+
+/** A text as it is compared with another source's: folded, with one kind of brackets and no blanks. Never what is stored or shown. */
+export function foldForMatch(raw: string): string {
+  return fold(raw).replace(OPENING, '(').replace(CLOSING, ')').replace(/\s/g, '');
+}

@@ -22,6 +22,8 @@ export interface PageResult {
   issues: number;
   /** New rows for the outbox. */
   queued: number;
+  /** What `issues` counts, for the sender's feedback. */
+  refused: NewIssue[];
 }
 
 /** Dead-lock, serialisation failure, or a subject made at the same moment: nothing was written, the same page may be tried again. */
@@ -52,7 +54,8 @@ export async function applyPage(
         const conflicts = result.conflicts.map((record) => conflictIssue(keys, page, record));
         await storeIssues(sql, keys, stream, run.id, [...page.issues, ...conflicts]);
         const queued = await enqueue(sql, model, result.changed);
-        const issues = page.issues.filter((i) => i.refused).length + conflicts.length;
+        const refused = [...page.issues.filter((i) => i.refused), ...conflicts];
+        const issues = refused.length;
         await advance(sql, run, page.cursor, {
           pages: 1,
           in: result.stored + result.unchanged + issues,
@@ -60,7 +63,7 @@ export async function applyPage(
           unchanged: result.unchanged,
           issues,
         });
-        return { stored: result.stored, unchanged: result.unchanged, issues, queued };
+        return { stored: result.stored, unchanged: result.unchanged, issues, queued, refused };
       });
     } catch (error) {
       if (attempt >= 8 || !worthRepeating(error)) throw error;

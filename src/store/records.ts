@@ -1,5 +1,6 @@
 import { contentOf, type MappedRecord } from '../mapping/record.ts';
 import type { Model, PullStream } from '../model/types.ts';
+import { factKey } from './fact.ts';
 import type { Keys } from './keys.ts';
 import type { Sql } from './sql.ts';
 import { nextIds, resolveSubjects } from './subjects.ts';
@@ -57,9 +58,14 @@ export async function storeRecords(
   return total;
 }
 
-/** A key that holds a person's number is kept as its blind index; any other is kept readable for reconciliation. */
+/** Longer ones would not go into the index of the keys. */
+const LONGEST_KEY = 500;
+
+/** A key that holds a person's number, or is too long for an index, is kept as its blind index; any other readable for reconciliation. */
 export function storedKey(keys: Keys, record: MappedRecord): string {
-  return record.keyIsPersonal ? `blind:${keys.blind('key', record.key).toString('base64url')}` : record.key;
+  return record.keyIsPersonal || record.key.length > LONGEST_KEY
+    ? `blind:${keys.blind('key', record.key).toString('base64url')}`
+    : record.key;
 }
 
 function waves(keys: Keys, records: readonly MappedRecord[]): Map<string, MappedRecord>[] {
@@ -222,7 +228,7 @@ async function writeCurrent(
       of((w) => w.record.occurredOn),
       of((w) => w.record.validFrom),
       of((w) => w.record.validTo),
-      of((w) => factOf(keys, model, w.record, subjectOf.get(w.record) ?? 0)),
+      of((w) => factKey(keys, model, { ...w.record, subjectId: subjectOf.get(w.record) ?? 0 })),
       of((w) => w.content),
       ...[0, 1, 2, 3, 4, 5].map((i) => values.map((v) => v[i] ?? null)),
     ],
@@ -258,10 +264,4 @@ async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonl
 function valuesOf(keys: Keys, model: Model, record: MappedRecord): ReturnType<typeof columnsOf> {
   const category = model.categories.get(record.category);
   return columnsOf(partValues(keys, category?.type ?? '', category?.fields ?? new Map(), record.fields));
-}
-
-/** The fact key: the same subject, category, kind and fact fields tell the same thing, whichever source tells it. */
-function factOf(keys: Keys, model: Model, record: MappedRecord, subjectId: number): Buffer {
-  const names = model.categories.get(record.category)?.kinds.get(record.kind)?.fact ?? [];
-  return keys.blind('fact', JSON.stringify([subjectId, record.category, record.kind, ...names.map((name) => record.fields[name] ?? null)]));
 }

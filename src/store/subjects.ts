@@ -1,6 +1,7 @@
 import type { MappedRecord } from '../mapping/record.ts';
 import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
 import type { Keys } from './keys.ts';
+import { mergeSubjects } from './merge.ts';
 import type { Sql } from './sql.ts';
 import { columnsOf, partValues } from './values.ts';
 
@@ -32,30 +33,41 @@ export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, record
     const id = byToken.get(token.toString('hex'));
     if (id !== undefined) owner.set(key, id);
   }
+  const held = await schemesHeld(sql, [...new Set(byToken.values())]);
+  const schemesOf = (one: number | Draft): Set<string> => (typeof one === 'number' ? (held.get(one) ?? new Set()) : one.schemes);
   const drafts: Draft[] = [];
   const attached: { id: Identifier; owner: number | Draft }[] = [];
   const resolved = new Map<MappedRecord, number | Draft>();
   const conflicts: MappedRecord[] = [];
+  const merges: { from: number; into: number }[] = [];
   for (const record of records) {
     const ids = record.subject.identifiers;
     const owners = new Set(ids.map((id) => owner.get(identifierKey(id))).filter((o) => o !== undefined));
-    if (owners.size > 1) {
+    const fresh = ids.filter((id) => !owner.has(identifierKey(id)));
+    const one = owners.size > 1 ? mergeable([...owners], fresh, schemesOf) : [...owners][0];
+    // A subject has one code of a statutory kind: a second one is somebody else's, whatever platform code they share.
+    if (one === 'conflict' || (one !== undefined && fresh.some((id) => STATUTORY.has(id.scheme) && schemesOf(one).has(id.scheme)))) {
       conflicts.push(record);
       continue;
     }
-    let [found] = owners;
-    if (found === undefined) {
-      found = { record, id: 0 };
-      drafts.push(found);
+    const found: number | Draft = one ?? { record, id: 0, schemes: new Set() };
+    if (one === undefined) drafts.push(found as Draft);
+    for (const other of owners) {
+      if (other === found) continue;
+      merges.push({ from: other as number, into: found as number });
+      for (const [key, of] of owner) if (of === other) owner.set(key, found);
+      for (const [earlier, of] of resolved) if (of === other) resolved.set(earlier, found);
+      for (const scheme of schemesOf(other)) schemesOf(found).add(scheme);
     }
-    for (const id of ids) {
-      if (owner.has(identifierKey(id))) continue;
+    for (const id of fresh) {
       owner.set(identifierKey(id), found);
+      schemesOf(found).add(id.scheme);
       attached.push({ id, owner: found });
     }
     resolved.set(record, found);
   }
   await insertSubjects(sql, drafts);
+  for (const { from, into } of merges) await mergeSubjects(sql, keys, model, from, into);
   await attach(sql, model, attached, tokens);
   const subjectOf = new Map([...resolved].map(([record, o]) => [record, idOf(o)]));
   await describe(sql, keys, model, subjectOf);
@@ -69,7 +81,37 @@ interface Identifier {
 interface Draft {
   record: MappedRecord;
   id: number;
+  schemes: Set<string>;
 }
+/** Kinds of code that the law gives once: a subject never has two of one kind. */
+const STATUTORY: ReadonlySet<string> = new Set(['uscc', 'citizen-id']);
+
+/**
+ * The subject that several known ones turn out to be (HN-13): only when at most one of them has a code of a statutory kind, the others being known
+ * by platform codes alone. Subjects of this page that are not stored yet, and two statutory codes, are a conflict for a person to settle.
+ */
+function mergeable(
+  owners: readonly (number | Draft)[],
+  fresh: readonly Identifier[],
+  schemesOf: (one: number | Draft) => Set<string>,
+): number | Draft | 'conflict' {
+  const stated = owners.filter((one) => [...schemesOf(one)].some((scheme) => STATUTORY.has(scheme)));
+  if (stated.length > 1 || owners.some((one) => typeof one !== 'number')) return 'conflict';
+  const [into = owners[0]] = stated;
+  return into === undefined || (stated.length === 1 && fresh.some((id) => STATUTORY.has(id.scheme) && schemesOf(into).has(id.scheme)))
+    ? 'conflict'
+    : into;
+}
+
+async function schemesHeld(sql: Sql, ids: readonly number[]): Promise<Map<number, Set<string>>> {
+  if (ids.length === 0) return new Map();
+  const { rows } = await sql.query<{ subject_id: number; schemes: string[] }>(
+    'select subject_id, array_agg(distinct scheme) as schemes from subject_identifier where subject_id = any($1) group by 1',
+    [ids],
+  );
+  return new Map(rows.map((row) => [row.subject_id, new Set(row.schemes)]));
+}
+
 const idOf = (owner: number | Draft) => (typeof owner === 'number' ? owner : owner.id);
 const identifierKey = (id: Identifier) => `${id.scheme} ${id.code}`;
 

@@ -12,7 +12,7 @@ export const CORE_DDL: readonly string[] = [
      kind text not null check (kind in ('organisation', 'person')),
      region text, roles text[] not null default '{}',
      ${CLASSES},
-     named_by_registration boolean not null default false,
+     named_by_registration boolean not null default false, merged_into bigint references subject,
      created_at timestamptz not null default now(), changed_at timestamptz not null default now())`,
   `create index subject_region on subject (kind, region text_pattern_ops, id)`,
   `create index subject_name on subject ((open->>'name'))`,
@@ -23,6 +23,10 @@ export const CORE_DDL: readonly string[] = [
   `create table subject_code (
      scheme text not null, code text not null, subject_id bigint not null references subject,
      primary key (scheme, code))`,
+  `create table subject_merge (
+     id bigint generated always as identity primary key, from_id bigint not null references subject, into_id bigint not null references subject,
+     tokens bytea[] not null, codes jsonb not null, records bigint[] not null, merged_at timestamptz not null default now(),
+     undone_at timestamptz, undone_by text, reason text)`,
   `create sequence record_id_seq`,
   `create table record (
      id bigint primary key default nextval('record_id_seq'),

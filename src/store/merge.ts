@@ -1,0 +1,97 @@
+import { Refused } from '../errors.ts';
+import type { FieldValue, Model } from '../model/types.ts';
+import { factKey } from './fact.ts';
+import type { Keys } from './keys.ts';
+import type { Sql } from './sql.ts';
+
+/**
+ * Two subjects turned out to be one (HN-13): identifiers, records and waiting pushes of `from` go to `into`, fact keys are made anew, and what was
+ * moved is kept, so that it can be undone. `from` stays as an empty subject. In the caller's transaction.
+ */
+export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: number, into: number): Promise<number> {
+  const identifiers = await sql.query<{ token: Buffer }>(
+    'update subject_identifier set subject_id = $2 where subject_id = $1 returning token',
+    [from, into],
+  );
+  const codes = await sql.query<{ scheme: string; code: string }>(
+    'update subject_code set subject_id = $2 where subject_id = $1 returning scheme, code',
+    [from, into],
+  );
+  const records = await moveRecords(sql, keys, model, 'subject_id = $1', [from], into);
+  await sql.query('update subject set merged_into = $2, changed_at = now() where id = $1', [from, into]);
+  // Roles add up, and what only the other one knew is kept; what both tell stays as the stated subject has it.
+  await sql.query(
+    `update subject s set roles = (select coalesce(array_agg(distinct r order by r), '{}') from unnest(s.roles || f.roles) r),
+       open = f.open || s.open, internal = coalesce(f.internal || s.internal, s.internal, f.internal),
+       commercial = coalesce(f.commercial || s.commercial, s.commercial, f.commercial), personal = coalesce(f.personal || s.personal, s.personal, f.personal),
+       sealed = coalesce(f.sealed || s.sealed, s.sealed, f.sealed), masks = coalesce(f.masks || s.masks, s.masks, f.masks), changed_at = now()
+     from subject f where f.id = $1 and s.id = $2`,
+    [from, into],
+  );
+  const { rows } = await sql.query<{ id: number }>(
+    `insert into subject_merge (from_id, into_id, tokens, codes, records) values ($1, $2, $3, $4, $5) returning id`,
+    [from, into, identifiers.rows.map((r) => r.token), JSON.stringify(codes.rows), records],
+  );
+  return rows[0]?.id ?? 0;
+}
+
+/**
+ * Takes a merge back: what it moved goes back to where it was; what came since stays. Throws `Refused` MERGE_NOT_FOUND or MERGE_UNDONE.
+ */
+export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, id: number, reason: string): Promise<void> {
+  if (reason.trim() === '') throw new Refused('REASON_REQUIRED', '撤销合并须说明理由');
+  await sql.transaction(async (tx) => {
+    const { rows } = await tx.query<{
+      from_id: number;
+      into_id: number;
+      tokens: Buffer[];
+      codes: { scheme: string; code: string }[];
+      records: number[];
+      undone_at: string | null;
+    }>('select from_id, into_id, tokens, codes, records, undone_at from subject_merge where id = $1 for update', [id]);
+    const [merge] = rows;
+    if (merge === undefined) throw new Refused('MERGE_NOT_FOUND', '未找到该主体合并记录');
+    if (merge.undone_at !== null) throw new Refused('MERGE_UNDONE', '该主体合并已撤销');
+    await tx.query('update subject_identifier set subject_id = $1 where subject_id = $2 and token = any($3)', [
+      merge.from_id,
+      merge.into_id,
+      merge.tokens,
+    ]);
+    await tx.query(
+      `update subject_code c set subject_id = $1 from jsonb_to_recordset($3::jsonb) as m(scheme text, code text)
+       where c.subject_id = $2 and c.scheme = m.scheme and c.code = m.code`,
+      [merge.from_id, merge.into_id, JSON.stringify(merge.codes)],
+    );
+    await moveRecords(tx, keys, model, 'subject_id = $1 and id = any($2)', [merge.into_id, merge.records], merge.from_id);
+    await tx.query('update subject set merged_into = null, changed_at = now() where id = $1', [merge.from_id]);
+    await tx.query('update subject_merge set undone_at = now(), undone_by = $2, reason = $3 where id = $1', [id, by, reason]);
+  });
+}
+
+interface Moved {
+  id: number;
+  category: number;
+  kind: string;
+  fields: Record<string, FieldValue>;
+}
+
+async function moveRecords(
+  sql: Sql,
+  keys: Keys,
+  model: Model,
+  condition: string,
+  values: readonly unknown[],
+  into: number,
+): Promise<number[]> {
+  const { rows } = await sql.query<Moved>(
+    `select id, category, kind, open || coalesce(internal, '{}') || coalesce(commercial, '{}') || coalesce(personal, '{}') as fields
+     from record where ${condition} for update`,
+    values,
+  );
+  await sql.query(
+    `update record r set subject_id = $1, fact = t.fact, changed_at = now() from unnest($2::bigint[], $3::bytea[]) as t(id, fact) where r.id = t.id`,
+    [into, rows.map((r) => r.id), rows.map((r) => factKey(keys, model, { ...r, subjectId: into }))],
+  );
+  await sql.query('update outbox set subject_id = $1 where record_id = any($2)', [into, rows.map((r) => r.id)]);
+  return rows.map((r) => r.id);
+}
