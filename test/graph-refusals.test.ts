@@ -199,13 +199,11 @@ describe('a document that the graph does not take', () => {
     await refused(two, { operationName: ID }, invalid('OPERATION_RESOLUTION_FAILURE'));
   });
 
-  it.each(['mutation { deleteSubject(id: "1") { id } }', 'mutation { __typename }', 'subscription { __typename }'])(
-    'HUB-5 is refused when it would change something: %s',
-    async (query) => {
-      const row = await refused(query, {}, { code: 'OPERATION_NOT_SUPPORTED', status: 400 });
-      expect(row.entry.kind).not.toBe('introspection');
-    },
-  );
+  it('HUB-5 is refused when it would change what the graph cannot change, or would go on answering', async () => {
+    await refused('mutation { deleteSubject(id: "1") { id } }', {}, invalid('GRAPHQL_VALIDATION_FAILED'));
+    const row = await refused('subscription { __typename }', {}, { code: 'OPERATION_NOT_SUPPORTED', status: 400 });
+    expect(row.entry.kind).not.toBe('introspection');
+  });
 });
 
 it('HN-5 keeps numbers that stand in names out of the log, as those that stand in values', async () => {
