@@ -12,7 +12,7 @@ export async function sync(environment: Environment, name: string, options: { fi
     if (stream === undefined) throw new Error(`there is no stream ${name}; the streams are: ${streamNames(runtime.model).join(', ')}`);
     if (options.file !== undefined && !existsSync(options.file)) throw new Error(`file ${options.file} does not exist`);
     if (stream.direction === 'push' && options.file !== undefined) throw new Error('a push stream takes no file');
-    if (stream.direction === 'pull' && stream.via.kind === 'file' && options.file === undefined)
+    if (stream.direction === 'pull' && stream.via.kind === 'file' && stream.via.drop === undefined && options.file === undefined)
       throw new Error(`${name} is read from a file: --file PATH`);
     const jobs = jobsOf(runtime, await runtime.log('sync'));
     const onProgress = progressOf(name);

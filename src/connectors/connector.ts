@@ -1,10 +1,11 @@
 import { StopStream } from '../errors.ts';
-import type { Connector, DatabaseVia, HttpPushVia, HttpVia, ManualVia, PullStream, PushStream, Via } from '../model/types.ts';
+import type { Connector, DatabaseVia, DropFolder, HttpPushVia, HttpVia, ManualVia, PullStream, PushStream, Via } from '../model/types.ts';
 import type { OpenConnector, OpenOptions, Page, PullFrom, PushItem, PushResult } from './contract.ts';
 import { openDatabase } from './database.ts';
 import type { Database } from './database.ts';
 import { pullExchange } from './exchange.ts';
 import { pullFile } from './file.ts';
+import { pullFolder } from './folder.ts';
 import { openHttp } from './http.ts';
 import { openSession } from './login.ts';
 import type { Session } from './login.ts';
@@ -49,6 +50,7 @@ export function openConnector(connector: Connector, settings: Readonly<Record<st
       case 'database':
         return pullDatabase(database(via.url), via, from);
       case 'file':
+        if (via.drop) return pullFolder(via.drop, foldersOf(via.drop, settings), from.cursor, options);
         throw new StopStream(`file-required: ${connector.zh} ${name} 只能从文件读取，请用 --file 指定文件`);
     }
   }
@@ -74,6 +76,10 @@ export function openConnector(connector: Connector, settings: Readonly<Record<st
   }
 
   return { pull, push, collect, close };
+}
+
+function foldersOf({ folder, feedback }: DropFolder, settings: Readonly<Record<string, string>>): { folder: string; feedback: string } {
+  return { folder: fillText(folder, settings), feedback: feedback ? fillText(feedback.folder, settings) : '' };
 }
 
 function pullDatabase(database: Database, via: DatabaseVia, from: PullFrom): AsyncIterable<Page> {

@@ -20,8 +20,16 @@ export interface Page {
   last: boolean;
   /** How many records the source says this run has in all, where it says so. */
   total?: number;
-  /** MUST be called after the page is committed, and only then: tells the source that these rows were taken. */
-  ack?: () => Promise<void>;
+  /** MUST be called after the page is committed, and only then: tells the source that these rows were taken, and which of them were refused. */
+  ack?: (refused?: readonly Refusal[]) => Promise<void>;
+}
+
+/** A raw record of a page that was refused. No part of it may be a value of the record: the sender reads it. */
+export interface Refusal {
+  /** `at` of the raw record. */
+  at: string;
+  rule: string;
+  reason: string;
 }
 
 export interface PullFrom {

@@ -25,7 +25,7 @@ export function jobEntry(
     fields: [],
     masked: [],
     denied: [],
-    categories: [push ? stream.publish.category : stream.mapping.category],
+    categories: push ? [stream.publish.category] : [stream.mapping, ...(stream.mapping.alternatives ?? [])].map((one) => one.category),
     subjects: [],
     policy: jobs.model.version,
     rules: [],

@@ -70,7 +70,7 @@ async function readPages(jobs: Jobs, stream: PullStream, run: HeldRun, options: 
       const mapped = mapPage(mapping, page, dayOf(jobs.now()), reported);
       if (options.file !== undefined) mapped.cursor = run.cursor;
       const result = await applyPage(jobs.pool, jobs.keys, jobs.model, stream, run, mapped, dayOf(jobs.now()));
-      await page.ack?.();
+      await page.ack?.(result.refused);
       counts.pages += 1;
       counts.in += page.records.length;
       counts.stored += result.stored;

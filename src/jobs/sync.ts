@@ -1,5 +1,5 @@
 import { allStreams } from '../model/load.ts';
-import type { Model, Stream } from '../model/types.ts';
+import type { Model, Stream, Via } from '../model/types.ts';
 import { enqueueStream, type RunningWorker } from './worker.ts';
 
 /** What a full sync tells of each stream as it goes. */
@@ -22,7 +22,7 @@ export async function syncAll(
   trigger: 'manual' | 'demo',
   tell: (progress: SyncProgress) => void,
 ): Promise<Map<string, number>> {
-  const streams = allStreams(model).filter((s) => s.direction === 'push' || (s.via.kind !== 'file' && s.via.kind !== 'manual'));
+  const streams = allStreams(model).filter((s) => s.direction === 'push' || runsByItself(s.via));
   const runs = new Map<string, number>();
   const over = new Set<string>();
   const asked = new Set<string>();
@@ -63,6 +63,11 @@ export async function syncAll(
   ask();
   await promise;
   return runs;
+}
+
+/** Nobody has to hand over a file or enter a record first. */
+function runsByItself(via: Via): boolean {
+  return via.kind === 'file' ? via.drop !== undefined : via.kind !== 'manual';
 }
 
 const nameOf = (stream: Stream) => `${stream.connector}/${stream.id}`;

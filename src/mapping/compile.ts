@@ -3,8 +3,10 @@ import { checkRegion } from '../identity/platform.ts';
 import type { FieldValue, Mapping, Model, PullStream, Value } from '../model/types.ts';
 import { type MappedRecord, contentOf } from './record.ts';
 import { reject } from './reject.ts';
+import { compileRoute } from './route.ts';
+import { codePeriodCheck, periodCheck } from './period.ts';
 import { compileSubject, warn } from './subject.ts';
-import { foldingLookup, isBlank, textOf } from './text.ts';
+import { firstCharacters, foldingLookup, isBlank, textOf } from './text.ts';
 import { type Raw, type Reader, columnsOf, dateReader, fieldReader, own, textReader, versionReader } from './value.ts';
 
 export interface CompiledMapping {
@@ -13,6 +15,8 @@ export interface CompiledMapping {
 }
 
 const REGION_MAX = 50;
+const UNKNOWN_MOST = 100;
+const UNKNOWN_NAME_MAX = 100;
 
 /**
  * Raw record → record of a category (HN-14), decided once per stream. Every source key is mapped, ignored by name, or reported in `unknownKeys`.
@@ -20,6 +24,23 @@ const REGION_MAX = 50;
  */
 export function compileMapping(model: Model, stream: PullStream): CompiledMapping {
   const { mapping } = stream;
+  const { route } = mapping;
+  const all = [mapping, ...(mapping.alternatives ?? [])];
+  const known = new Set(all.flatMap((one) => [...knownKeys(one)]).concat(route?.from ?? []));
+  if (route === undefined) return compileCategory(model, mapping, known);
+  const categoryOf = compileRoute(model, route);
+  const takers = new Map(all.map((one) => [one.category, compileCategory(model, one, known)]));
+  return {
+    map(raw, today) {
+      const taker = takers.get(categoryOf(raw));
+      if (taker === undefined) throw reject('unknown-article', route.from.join('/'));
+      return taker.map(raw, today);
+    },
+  };
+}
+
+/** `known`: source keys that the stream takes or ignores, in whichever category. */
+function compileCategory(model: Model, mapping: Mapping, known: ReadonlySet<string>): CompiledMapping {
   const { category, kind } = mapping;
   const fields = compileFields(model, mapping);
   const readSubject = compileSubject(model, mapping.subject);
@@ -32,7 +53,8 @@ export function compileMapping(model: Model, stream: PullStream): CompiledMappin
   const readValidFrom = dateReader(mapping.validFrom);
   const readValidTo = dateReader(mapping.validTo);
   const key = compileKey(model, mapping);
-  const known = knownKeys(mapping);
+  const checkPeriod = periodCheck(mapping);
+  const checkCodes = codePeriodCheck(model, mapping);
 
   const map = (raw: Raw, today: string): MappedRecord => {
     const warnings: string[] = [];
@@ -56,13 +78,12 @@ export function compileMapping(model: Model, stream: PullStream): CompiledMappin
       unknownKeys: unknownKeys(raw, known),
       warnings,
     };
-    if (record.validFrom !== null && record.validTo !== null && record.validTo < record.validFrom) {
-      throw reject('bad-period', mapping.validTo ? columnsOf(mapping.validTo) : '');
-    }
+    checkPeriod(record);
     for (const field of fields) {
       const value = field.read(raw);
       if (value !== null) record.fields[field.name] = value;
     }
+    checkCodes(record);
     if (keyText === '') record.key = contentOf(record);
     return record;
   };
@@ -162,11 +183,17 @@ function knownKeys(mapping: Mapping): ReadonlySet<string> {
   return known;
 }
 
-/** Names that no database could store (control characters, half characters) are reported as JSON escapes them. */
+/**
+ * Names that no database could store (control characters, half characters) are reported as JSON escapes them, long ones by their beginning,
+ * and of very many the first: what has so many is another kind of record.
+ */
 function unknownKeys(raw: Raw, known: ReadonlySet<string>): string[] {
   const unknown: string[] = [];
   for (const key of Object.keys(raw)) {
-    if (!known.has(key)) unknown.push(/[\p{Cc}\p{Cs}]/u.test(key) ? JSON.stringify(key).slice(1, -1) : key);
+    if (known.has(key)) continue;
+    if (unknown.length === UNKNOWN_MOST) break;
+    const name = firstCharacters(key, UNKNOWN_NAME_MAX);
+    unknown.push(/[\p{Cc}\p{Cs}]/u.test(name) ? JSON.stringify(name).slice(1, -1) : name);
   }
   return unknown;
 }

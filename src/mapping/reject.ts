@@ -13,7 +13,8 @@ const SAYS = {
   'bad-identifier': '主体编码未通过校验',
   'no-identifier': '没有可以识别主体的编码',
   'bad-region': '行政区划代码无效',
-  'bad-period': '有效期止早于有效期起',
+  'bad-period': '有效期止早于有效期起，或有效期过长',
+  'unknown-article': '违反条款不在归类依据之内',
 } as const;
 
 /**

@@ -1,4 +1,5 @@
 import type { ModelFault } from '../errors.ts';
+import { findStream } from './streams.ts';
 import type { Category, CodeSet, Connector, Field, Mapping, Model, PolicyRule, Publication, Stream, SubjectKind, Value } from './types.ts';
 
 /** Cross-checks between files that no JSON Schema can hold. `fileOf` names the file a part came from. */
@@ -62,6 +63,11 @@ function checkCategory(model: Model, category: Category, say: Say): void {
   for (const kind of category.kinds.values()) {
     for (const name of [...kind.fact, ...kind.required]) {
       if (!category.fields.has(name)) say(part, `/kinds/${kind.id}`, `${name} is no field of the category`);
+    }
+    for (const name of kind.prefer) {
+      const stream = findStream(model, name);
+      const feeds = stream?.direction === 'pull' && stream.mapping.category === category.no;
+      if (!feeds) say(part, `/kinds/${kind.id}/prefer`, `${name} is no stream that feeds the category`);
     }
     for (const name of kind.fact) {
       if (category.fields.get(name)?.sensitivity === 'identity')
