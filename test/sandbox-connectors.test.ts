@@ -7,7 +7,7 @@ import { resolveSettings } from '../src/connectors/settings.ts';
 import { RejectRecord } from '../src/errors.ts';
 import { compileMapping } from '../src/mapping/compile.ts';
 import { loadModel, pullStreams, pushStreams } from '../src/model/load.ts';
-import type { Connector, PullStream } from '../src/model/types.ts';
+import type { PullStream } from '../src/model/types.ts';
 import { generate } from '../src/sandbox/generate.ts';
 import type { Execute } from '../src/sandbox/seeding.ts';
 import { type Sandboxes, startSandboxes } from '../src/sandbox/start.ts';
@@ -32,8 +32,7 @@ describe('the connectors on the sandboxes', () => {
       databaseUrls: { nationalInsurance: database.url, hunanCredit: database.url },
       frontDatabaseEveryMs: 20,
     });
-    for (const id of ['national-insurance', 'credit-china', 'hunan-credit']) {
-      const connector = model.connectors.get(id) as Connector;
+    for (const [id, connector] of model.connectors) {
       open.set(id, openConnector(connector, resolveSettings(connector, sandboxes.env).settings, { now: () => new Date() }));
     }
   });

@@ -337,11 +337,23 @@ describe('the databases of the sandbox', () => {
   });
 
   it('give the environment that the connectors read, with secrets made for this start', () => {
-    expect(Object.keys(sandboxes.env).toSorted()).toEqual([
+    const exchanged = Object.keys(sandboxes.env).filter((name) =>
+      /^(HUNAN_CREDIT_SERVICE|ZHENGZHOU|CREDIT_AGENCIES|HENAN|SHANDONG|SHENZHEN)/.test(name),
+    );
+    expect(exchanged).toHaveLength(3 * 6);
+    const secrets = Object.entries(sandboxes.env).flatMap(([name, value]) => (name.endsWith('_SECRET') ? [value] : []));
+    expect(new Set(secrets).size).toBe(8);
+    expect(
+      Object.keys(sandboxes.env)
+        .filter((name) => !exchanged.includes(name))
+        .toSorted(),
+    ).toEqual([
       'CREDIT_CHINA_APP_ID',
       'CREDIT_CHINA_SECRET',
       'CREDIT_CHINA_URL',
       'HUNAN_CREDIT_DATABASE_URL',
+      'HUNAN_CREDIT_DROP_FOLDER',
+      'HUNAN_CREDIT_FEEDBACK_FOLDER',
       'NATIONAL_INSURANCE_DATABASE_URL',
       'NATIONAL_INSURANCE_INSTITUTION',
       'NATIONAL_INSURANCE_INSTITUTION_NAME',
@@ -350,7 +362,6 @@ describe('the databases of the sandbox', () => {
       'NATIONAL_INSURANCE_SECRET',
       'NATIONAL_INSURANCE_URL',
     ]);
-    expect(sandboxes.env['CREDIT_CHINA_SECRET']).not.toBe(sandboxes.env['NATIONAL_INSURANCE_SECRET']);
   });
 
   it('P6 answer every row handed in exactly once: a receipt, or the reason of the refusal', async () => {

@@ -34,7 +34,9 @@ export async function demo(given: Environment, options: { once: boolean }): Prom
   const runtime = await openRuntime({
     environment,
     local: true,
-    platforms: async (url, onClose) => (await openPlatforms(data, url, onClose, { prefix: 'sandbox' })).sandboxes.env,
+    platforms: async (url, onClose) =>
+      (await openPlatforms(data, url, onClose, { prefix: 'sandbox', folder: join(readConfig(environment).data, 'sandbox-packets') }))
+        .sandboxes.env,
   });
   try {
     const before = await lastRunId(runtime.pool);

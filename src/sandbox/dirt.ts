@@ -6,7 +6,9 @@ export type Dirt =
   | 'bad-check-digit'
   | 'missing-required'
   | 'unknown-code'
+  | 'unknown-article'
   | 'bad-date'
+  | 'bad-period'
   | 'bad-amount'
   | 'too-long'
   | 'control-character'
@@ -22,6 +24,8 @@ export const VERDICTS: Record<Dirt, { rule: string | null; outcome: Outcome }> =
   'bad-check-digit': { rule: 'bad-identifier', outcome: 'issue' },
   'missing-required': { rule: 'required', outcome: 'issue' },
   'unknown-code': { rule: 'unknown-code', outcome: 'issue' },
+  'unknown-article': { rule: 'unknown-article', outcome: 'issue' },
+  'bad-period': { rule: 'bad-period', outcome: 'issue' },
   'bad-date': { rule: 'bad-date', outcome: 'issue' },
   'bad-amount': { rule: 'bad-amount', outcome: 'issue' },
   'too-long': { rule: 'too-long', outcome: 'issue' },
@@ -42,7 +46,7 @@ export interface Recipe {
   spoil: (row: Row) => Row;
 }
 
-const LONG = '超出长度的演示文字。'.repeat(600);
+export const LONG = '超出长度的演示文字。'.repeat(600);
 const organisation = (row: Row): boolean => text(row, 'CF_XDR_SHXYM') !== '' || text(row, 'XK_XDR_SHXYM') !== '';
 const body = (row: Row): boolean => row['ZTLX'] === '机构';
 const coded = (row: Row): boolean => row['USCC'] !== null;
@@ -174,7 +178,7 @@ export const RECIPES: readonly Recipe[] = [
 ];
 
 /** One character copied wrongly: neighbours at the end, where both kinds of code have their check character. */
-function miscopied(row: Row, column: string): string {
+export function miscopied(row: Row, column: string): string {
   const code = text(row, column);
   return code.slice(0, -1) + (code.endsWith('1') ? '2' : '1');
 }
@@ -185,10 +189,10 @@ function before(row: Row): Row {
   return { GXSJ: `${addDays(at.slice(0, 10), -3)}${at.slice(10)}` };
 }
 
-function wide(code: string): string {
+export function wide(code: string): string {
   return code.replace(/[!-~]/g, (c) => String.fromCharCode(c.charCodeAt(0) + 0xfee0));
 }
 
-function text(row: Row, column: string): string {
+export function text(row: Row, column: string): string {
   return String(row[column] ?? '');
 }

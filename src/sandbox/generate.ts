@@ -7,6 +7,8 @@ import { EMPLOYER, type DirtyRow, type Planted, dirtyRows, planted } from './pla
 import { type Population, type Row, makePopulation } from './population.ts';
 import { judgmentDebtors, dishonestyLists, otherInformation, violations } from './rows-conduct.ts';
 import { licences, penalties } from './rows-credit-china.ts';
+import { moreOfCreditChina } from './rows-directories.ts';
+import { elsewhere } from './rows-elsewhere.ts';
 import { creditGrades, institutionLookups, medicalInstitutions, pharmacies, practitioners, serviceAgreements } from './rows-insurance.ts';
 import {
   benefitSuspensions,
@@ -17,7 +19,9 @@ import {
   residentContributions,
 } from './rows-insured.ts';
 import { designationSuspensions, designations, nurses, pharmacists, physicians, technicians } from './rows-practice.ts';
+import { packets } from './rows-packets.ts';
 import { abnormalOperations, marketRegistrations, publicCreditEvaluations } from './rows-registration.ts';
+import { hunanServices } from './rows-services.ts';
 import { creditCommitments, honours } from './rows-standing.ts';
 
 export interface Counts {
@@ -72,7 +76,14 @@ export function generate(options: GenerateOptions): SandboxData {
     options.persons ?? 1000,
     options.now ?? '2026-11-20 08:00:00',
   );
-  const good = goodRows(population);
+  const first = goodRows(population);
+  const good = new Map([
+    ...first,
+    ...moreOfCreditChina(population, first),
+    ...hunanServices(population),
+    ...packets(population),
+    ...elsewhere(population),
+  ]);
   const dirty = dirtyRows(population, good);
   const carried = new Map([...good].map(([stream, rows]) => [stream, delivered(stream, rows, dirty)]));
   const staffed = byInstitution(carried.get('national-insurance/practitioners') ?? []);
@@ -137,7 +148,7 @@ function delivered(stream: string, good: readonly Row[], dirty: readonly DirtyRo
   const rows = [...good, ...own.filter((one) => !one.last).map((one) => one.row)];
   const late = own.filter((one) => one.last).map((one) => one.row);
   if (stream.startsWith('hunan-credit/')) return numbered([...byTime(rows), ...late]);
-  if (stream.startsWith('credit-china/'))
+  if (rows.some((row) => 'SJC' in row))
     return rows.toSorted((a, b) => (timeAndId(a) < timeAndId(b) ? -1 : timeAndId(a) > timeAndId(b) ? 1 : 0));
   return rows;
 }

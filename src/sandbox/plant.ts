@@ -1,3 +1,4 @@
+import { EXCHANGE_RECIPES } from './dirt-exchange.ts';
 import { RECIPES, VERDICTS, type Dirt, type Outcome, type Recipe } from './dirt.ts';
 import { makeOrganisation } from './organisations.ts';
 import { makePerson } from './persons.ts';
@@ -35,7 +36,7 @@ const FIRST_SERIAL = 90_001;
 export function dirtyRows(population: Population, streams: ReadonlyMap<string, readonly Row[]>): DirtyRow[] {
   const random = randomOf(population.seed, 'dirt');
   const used = new Set<Row>();
-  return RECIPES.map((recipe, i) => {
+  return [...RECIPES, ...EXCHANGE_RECIPES].map((recipe, i) => {
     const { dirt, fits = () => true } = recipe;
     const rows = streams.get(recipe.stream) ?? [];
     const sameKey = dirt === 'duplicate' || dirt === 'late';
@@ -93,9 +94,11 @@ function anotherPractitioner(random: Random, serial: number): ReturnType<typeof 
   }
 }
 
-/** Document numbers of a front-database row, changed so that the copy tells a fact of its own. */
+/** Document numbers of a row, changed so that the copy tells a fact of its own (and in the set of 2014, has a key of its own). */
 function numbersOf(row: Row, serial: number): Row {
-  const columns = ['AH', 'CLJD', 'WSH'].filter((column) => column in row);
+  const columns = ['AH', 'CLJD', 'WSH', 'CF_WSH', 'XK_WSH', 'CFWSH', 'XKZH', 'DJH', 'DWBH', 'BGBH', 'XSBH', 'IDENTIFICATION_NO'].filter(
+    (column) => column in row,
+  );
   return Object.fromEntries(columns.map((column) => [column, `湘演补〔${serial}〕1号`]));
 }
 

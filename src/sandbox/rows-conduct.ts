@@ -44,6 +44,7 @@ export function violations(population: Population, cases: readonly Case[]): Row[
         WFTK: one.article,
         WFSS: one.facts,
         SJJE: (random.int(500, 9_000_000) / 100).toFixed(2),
+        CFWSH: one.number,
         CLJD: one.number,
         CLRQ: one.decidedOn,
         CLJG: one.authority.name,
@@ -55,9 +56,12 @@ export function violations(population: Population, cases: readonly Case[]): Row[
     const bureau = `${prefectureOf(of)}医疗保障局`;
     return shared(random, population, bureau, day, {
       ...holder(of, columns),
-      WFTK: of.organisation ? random.pick(['条例36', '条例38', '条例39', '条例46']) : '条例41(1)',
+      WFTK: of.organisation
+        ? random.pick(['条例36', '条例37', '条例38', '条例39', '条例40', '条例46'])
+        : random.pick(['条例41(1)', '条例41(1)', '条例41(2)']),
       WFSS: of.organisation ? '智能监控发现违规结算，已约谈并退回基金' : '重复享受医疗保障待遇，已退回基金',
       SJJE: (random.int(100, 2_000_000) / 100).toFixed(2),
+      CFWSH: '',
       CLJD: `湘医保处〔${day.slice(0, 4)}〕${i + 1}号`,
       CLRQ: day,
       CLJG: bureau,

@@ -20,7 +20,7 @@ export function creditCommitments(population: Population): Row[] {
     ),
     ...population.persons.flatMap((person) =>
       [1, 0]
-        .filter((back) => back === 0 || random.chance(0.45))
+        .filter((back) => back === 0 || random.chance(0.1))
         .map((back) => ({ organisation: null, person, year: population.year - back })),
     ),
   ];

@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { startCreditChina } from './credit-china.ts';
+import { fillDropFolder } from './drop-folder.ts';
+import { startExchangeServices } from './exchange-services.ts';
 import type { SandboxData } from './generate.ts';
 import { seedFrontDatabase, startFrontDatabase } from './hunan-credit.ts';
 import { seedReturnFlow, startNationalInsurance } from './national-insurance.ts';
@@ -16,6 +21,8 @@ export interface SandboxOptions {
   /** How often the worker behind the front database looks. */
   frontDatabaseEveryMs?: number;
   answer?: ServerOptions['answer'];
+  /** Where packets are dropped; a folder that goes when the sandboxes stop when left out. */
+  folder?: string;
   /** The platforms' clock. */
   now?: ServerOptions['now'];
   onError?: (error: unknown) => void;
@@ -28,7 +35,7 @@ export interface Sandboxes {
   stop(): Promise<void>;
 }
 
-/** Fills the two databases (once) and starts the three platforms on 127.0.0.1. */
+/** Fills the two databases (once) and starts the platforms on 127.0.0.1. */
 export async function startSandboxes(options: SandboxOptions): Promise<Sandboxes> {
   const { data, execute } = options;
   const paas = { paasId: 'hub-sandbox', secret: randomBytes(24).toString('base64url') };
@@ -51,8 +58,17 @@ export async function startSandboxes(options: SandboxOptions): Promise<Sandboxes
     ...(options.now && { now: options.now }),
     ...(options.onError && { onError: options.onError }),
   });
+  // Faults are made on the three platforms that the fault plans know.
+  const services = await startExchangeServices(data, {
+    ...(options.slowMs && { slowMs: options.slowMs }),
+    ...(options.now && { now: options.now }),
+  });
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'sandbox-packets-')));
+  const packets = await fillDropFolder(folder, data);
   return {
     env: {
+      ...services.env,
+      ...packets,
       NATIONAL_INSURANCE_URL: nationalInsurance.url,
       NATIONAL_INSURANCE_PAAS_ID: paas.paasId,
       NATIONAL_INSURANCE_SECRET: paas.secret,
@@ -67,7 +83,8 @@ export async function startSandboxes(options: SandboxOptions): Promise<Sandboxes
     },
     urls: { nationalInsurance: nationalInsurance.url, creditChina: creditChina.url },
     async stop() {
-      await Promise.all([nationalInsurance.stop(), creditChina.stop(), frontDatabase.stop()]);
+      await Promise.all([nationalInsurance.stop(), creditChina.stop(), services.stop(), frontDatabase.stop()]);
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
 }
