@@ -66,7 +66,8 @@ function checkCategory(model: Model, category: Category, say: Say): void {
     }
     for (const name of kind.prefer) {
       const stream = findStream(model, name);
-      const feeds = stream?.direction === 'pull' && stream.mapping.category === category.no;
+      const feeds =
+        stream?.direction === 'pull' && [stream.mapping, ...(stream.mapping.alternatives ?? [])].some((m) => m.category === category.no);
       if (!feeds) say(part, `/kinds/${kind.id}/prefer`, `${name} is no stream that feeds the category`);
     }
     for (const name of kind.fact) {

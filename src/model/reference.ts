@@ -136,7 +136,11 @@ function subjectPart(subject: SubjectType): string[] {
 }
 
 function categoryPart(model: Model, category: Category): string[] {
-  const feeding = pullStreams(model).filter((s) => isOfPlatform(s) && s.mapping.category === category.no);
+  // A stream whose articles decide feeds several categories, each by a mapping of its own.
+  const feeding = pullStreams(model)
+    .filter(isOfPlatform)
+    .flatMap((s) => [s.mapping, ...(s.mapping.alternatives ?? [])].map((mapping) => ({ ...s, mapping })))
+    .filter((s) => s.mapping.category === category.no);
   const taking = pushStreams(model).filter((s) => s.publish.category === category.no);
   const kinds = [...category.kinds.values()].map((kind) => kindRow(kind, feeding));
   const rows = [...category.fields.values()].map((field) => [
