@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { resolve } from 'node:path';
 import { openBackend } from '../jobs/queues.ts';
 import { startWorker } from '../jobs/worker.ts';
@@ -40,8 +41,26 @@ export async function openServer(runtime: Runtime): Promise<Server> {
 export async function work(environment: Environment): Promise<void> {
   const runtime = await openRuntime({ environment, local: false });
   await openWorker(runtime, 4);
+  await openProbe(runtime);
   await stopSignal();
   await runtime.close();
+}
+
+/** `GET /ready` of a worker, for health checks: says whether it can do its work, which is to say whether its database answers. */
+async function openProbe(runtime: Runtime): Promise<void> {
+  const probe = createServer((request, response) => {
+    const ready =
+      request.url === '/ready'
+        ? runtime.pool.query('select 1').then(
+            () => 200,
+            () => 503,
+          )
+        : Promise.resolve(404);
+    void ready.then((status) => response.writeHead(status).end());
+  });
+  probe.listen(runtime.config.port, runtime.config.host);
+  await once(probe, 'listening');
+  runtime.onClose(async () => void probe.close());
 }
 
 export async function openWorker(runtime: Runtime, concurrency: number): Promise<Awaited<ReturnType<typeof startWorker>>> {

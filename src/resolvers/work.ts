@@ -5,6 +5,7 @@ import { Refused } from '../errors.ts';
 import { ENTRY_KEYS } from '../model/manual.ts';
 import type { Model, SubjectKind } from '../model/types.ts';
 import { dismissIssue, type Issue, listIssues, replayIssue } from '../store/issue-work.ts';
+import { listMerges, undoMerge } from '../store/merge.ts';
 import { type Actor, enterSubmission, listSubmissions, reviewSubmission, type Submission } from '../store/submissions.ts';
 import type { Context } from './context.ts';
 import { Day, Instant } from './scalars.ts';
@@ -79,6 +80,22 @@ class IssueType {
   createdAt!: string;
   @Field(() => Instant)
   changedAt!: string;
+}
+
+@ObjectType({ description: '主体合并记录 (subjects that became one, HN-13)', simpleResolvers: true })
+class MergeType {
+  @Field(() => ID)
+  id!: string;
+  @Field(() => Int, { description: '移动的记录数 (records moved)' })
+  records!: number;
+  @Field(() => Int, { description: '移动的标识数 (identifiers moved)' })
+  identifiers!: number;
+  @Field(() => Instant)
+  mergedAt!: string;
+  @Field(() => Instant, { nullable: true })
+  undoneAt!: string | null;
+  @Field(() => String, { nullable: true, description: '撤销理由 (why it was undone)' })
+  reason!: string | null;
 }
 
 const LARGEST_PAGE = 200;
@@ -217,6 +234,24 @@ export function buildWorkResolvers(model: Model, types: CatalogTypes): ClassType
       requireDuty(model, context.caller, 'handle-issues');
       const { sql, keys } = context.services;
       return toIssue(await replayIssue(sql, keys, model, context.caller.id, idOf(id), context.today));
+    }
+
+    @Query(() => [MergeType], { description: '主体合并记录,从新到旧 (subjects that became one, newest first)' })
+    async merges(@Arg('first', () => Int, { defaultValue: 50 }) first: number, @Ctx() context: Context): Promise<MergeType[]> {
+      requireDuty(model, context.caller, 'handle-issues');
+      return (await listMerges(context.services.sql, pageSize(first))).map((merge) => ({ ...merge, id: String(merge.id) }));
+    }
+
+    @Mutation(() => Boolean, { description: '撤销主体合并,合并时移动的标识和记录各归原处 (undo a merger of subjects)' })
+    async undoMerge(
+      @Arg('id', () => ID) id: string,
+      @Arg('reason', () => String) reason: string,
+      @Ctx() context: Context,
+    ): Promise<boolean> {
+      requireDuty(model, context.caller, 'handle-issues');
+      const { sql, keys } = context.services;
+      await undoMerge(sql, keys, model, context.caller.id, idOf(id), reason);
+      return true;
     }
 
     @Mutation(() => IssueType, { description: '关闭不再处理的问题数据 (close an issue with a reason)' })

@@ -95,3 +95,22 @@ async function moveRecords(
   await sql.query('update outbox set subject_id = $1 where record_id = any($2)', [into, rows.map((r) => r.id)]);
   return rows.map((r) => r.id);
 }
+
+export interface Merge {
+  id: number;
+  records: number;
+  identifiers: number;
+  mergedAt: string;
+  undoneAt: string | null;
+  reason: string | null;
+}
+
+/** Mergers, newest first: how much each moved, never whose. */
+export async function listMerges(sql: Sql, limit: number): Promise<Merge[]> {
+  const { rows } = await sql.query<Merge>(
+    `select id, cardinality(records) as records, cardinality(tokens) as identifiers, merged_at as "mergedAt", undone_at as "undoneAt", reason
+     from subject_merge order by id desc limit $1`,
+    [limit],
+  );
+  return rows;
+}

@@ -1,5 +1,5 @@
-/** Codes that say "PostgreSQL cannot be used just now", whatever was asked of it. */
-const SQLSTATES = /^(08...|53...|57P0.|25006)$/;
+/** Codes that say "PostgreSQL cannot be used just now", whatever was asked of it; 57014 is a statement that ran out of its time. */
+const SQLSTATES = /^(08...|53...|57014|57P0.|25006)$/;
 const SOCKET = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 const MESSAGES = /^(Connection terminated|timeout expired|timeout exceeded when trying to connect|Client (was closed|has encountered))/;
 
