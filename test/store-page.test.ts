@@ -155,7 +155,7 @@ describe('subjects', () => {
       const result = await put(institution(`c${other}`, codes(['uscc', other], ['institution-code', 'H43010000001'])));
       expect(result).toMatchObject({ stored: 0, unchanged: 0, issues: 1, queued: 0 });
     }
-    expect(await rows('select rule, refused from issue')).toEqual(Array(2).fill({ rule: 'identifier-conflict', refused: true }));
+    expect(await rows('select rule, refused from issue')).toEqual([1, 2].map(() => ({ rule: 'identifier-conflict', refused: true })));
     expect(await rows('select from subject')).toHaveLength(2);
     expect(await rows('select from record')).toHaveLength(2);
     expect(await rows(`select from subject_identifier`)).toHaveLength(3);
@@ -369,6 +369,11 @@ describe('one transaction', () => {
       { state: 'done', taken: 1 },
     ]);
     expect(await rows('select cursor from stream_state')).toEqual([{ cursor: 2 }]);
+  });
+
+  it('P7 a stream is free for the next run as soon as a run has ended', async () => {
+    for (let times = 0; times < 30; times += 1) await put(penalty('a', '罚款'));
+    expect(await rows(`select from run where state = 'done'`)).toHaveLength(30);
   });
 
   it('P7 a stream is run by one at a time, and not at all while it is paused', async () => {

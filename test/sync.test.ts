@@ -5,10 +5,10 @@ import { enqueueStream, type RunningWorker } from '../src/jobs/worker.ts';
 import { verifyLog } from '../src/log/verify.ts';
 import { generate } from '../src/sandbox/generate.ts';
 import { openOutbox } from '../src/store/outbox.ts';
-import { countsSince, lastRunId, type StreamCounts } from '../src/store/runs.ts';
+import { beginRun, countsSince, lastRunId, type StreamCounts } from '../src/store/runs.ts';
 import { openHub, type TestHub, until } from './setup/platforms.ts';
 import { describeWithRedis } from './setup/redis.ts';
-import { MODEL } from './setup/store.ts';
+import { MODEL, OFFICER, pullStreamOf } from './setup/store.ts';
 
 const data = generate({ seed: 11, organisations: 40, persons: 120 });
 const PUSHES = ['credit-china/evaluation-results', 'hunan-credit/evaluation-results'];
@@ -89,6 +89,18 @@ function tests(redisUrl: string | undefined): void {
       await rows(`select (select count(*) from issue) as issues, (select count(*) from record_version) as versions,
       (select count(*) from subject) as subjects, (select count(*) from receipt) as receipts`),
     ).toEqual(before);
+  });
+
+  it('P7 waits for a stream that another process is running', async () => {
+    const held = await beginRun(hub.pool, pullStreamOf('hunan-credit/honours'), OFFICER, 'manual');
+    const skipped = new Promise<void>((resolve) => {
+      worker.worker.on('completed', (_, result) => result.run === null && resolve());
+    });
+    const synced = sync();
+    await skipped;
+    await held?.end('done');
+    expect((await synced).filter((s) => s.stored !== 0)).toEqual([]);
+    expect(await rows(`select from run where state <> 'done'`)).toEqual([]);
   });
 
   it('P7 tells how far each stream is while it runs, and that none failed', () => {

@@ -12,6 +12,9 @@ export interface SyncProgress {
   error?: string;
 }
 
+/** How long a full sync waits before it asks again for a stream that is held elsewhere. */
+const HELD_MS = 1000;
+
 /**
  * Runs every stream of a model once through the queue: pulls as soon as the streams they come after are done, pushes when all pulls are.
  * Resolves with the run ids by stream; a stream that failed for good has none, and those after it still run.
@@ -49,7 +52,12 @@ export async function syncAll(
   });
   worker.on('completed', (job, result) => {
     const name = `${job.data.connector}/${job.data.stream}`;
-    if (!asked.has(name) || over.has(name) || result.run === null) return;
+    if (!asked.has(name) || over.has(name)) return;
+    if (result.run === null) {
+      // Another process holds the stream, and nobody tells when it lets go.
+      setTimeout(() => void enqueueStream(running.queue, job.data).catch(reject), HELD_MS);
+      return;
+    }
     runs.set(name, result.run);
     tell({ connector: job.data.connector, stream: job.data.stream, state: 'done', in: 0, total: undefined });
     finish(name);

@@ -47,7 +47,7 @@ export async function beginRun(
       return undefined;
     }
     const run = await session.transaction((sql) => register(sql, stream, officer, trigger));
-    if (run === undefined) session.release();
+    if (run === undefined) await letGo(session);
     return run && { ...run, end: (state, error) => endRun(session, run, state, error) };
   } catch (error) {
     session.release();
@@ -88,8 +88,14 @@ async function endRun(session: Dedicated, run: Run, state: string, error: string
       error?.slice(0, 2000) ?? null,
     ]);
   } finally {
-    session.release();
+    await letGo(session);
   }
+}
+
+/** The lock is given back before the session is: PostgreSQL takes its time to end one, and the next run may begin at once. */
+async function letGo(session: Dedicated): Promise<void> {
+  await session.query('select pg_advisory_unlock_all()').catch(() => undefined);
+  session.release();
 }
 
 /** Adds to the ledger and moves the cursor, in the transaction of the page. Throws `StopStream` when the run was overtaken. */
