@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { EntityName } from '@mikro-orm/core';
+import type { EntityName, EntityProperty } from '@mikro-orm/core';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ENTITIES, IssueEntity, RunEntity, StreamStateEntity } from '../src/store/entities.ts';
 import { migrate } from '../src/store/migrate.ts';
@@ -43,7 +43,7 @@ describe('entities and migrations', () => {
         [table],
       );
       const columns = rows.map((c) => [c.column_name, c.data_type, c.is_nullable === 'YES']);
-      const properties = Object.values(orm.getMetadata().get(entity as EntityName<object>).properties).map((p) => {
+      const properties = Object.values<EntityProperty>(orm.getMetadata().get(entity as EntityName<object>).properties).map((p) => {
         const type = (p.columnTypes[0] ?? '').replace(/\(.*\)/, '');
         return [p.fieldNames[0], NAMES[type] ?? type, p.nullable ?? false];
       });
