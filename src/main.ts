@@ -48,7 +48,7 @@ program
 
 program
   .command('sandbox')
-  .description('the three platforms for integrators: prints the variables to export and runs until Ctrl-C')
+  .description('the platforms for integrators: prints the variables to export and runs until Ctrl-C')
   .option('--seed <number>', 'seed of the data and of the faults', wholeNumber, 7)
   .option('--port-base <port>', 'first of two ports; 0: free ones', wholeNumber, 0)
   .option('--slow <ms>', 'every HTTP call waits this long', wholeNumber, 0)

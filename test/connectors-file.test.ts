@@ -136,7 +136,7 @@ describe('the example of Ningbo', () => {
   }
 
   it('HN-14(1) registrations need no code, only YAML', async () => {
-    const records = await mapped('registrations', 'ningbo-registrations.csv');
+    const records = await mapped('registrations', 'ningbo-market-registrations.csv');
     expect(records.map((record) => record.subject.identifiers[0])).toEqual(
       ['91330206MA2X00019C', '91330203MA2X00027U', '91330281MA2X00035M', '93330212MA2X00043C', '91330205MA2X000519'].map((code) => ({
         scheme: 'uscc',
@@ -158,7 +158,7 @@ describe('the example of Ningbo', () => {
   });
 
   it('HN-14(5) abnormal operations come in GB18030 and keep their removal', async () => {
-    const records = await mapped('abnormal', 'ningbo-abnormal.csv');
+    const records = await mapped('abnormal', 'ningbo-market-abnormal.csv');
     expect(records.flatMap((record) => record.unknownKeys)).toEqual([]);
     expect(records.map((record) => [record.fields['listedOn'], record.fields['removedOn'] ?? null, record.validTo])).toEqual([
       ['2022-06-28', '2023-11-17', '2023-11-17'],

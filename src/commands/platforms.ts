@@ -15,7 +15,7 @@ export interface Platforms {
 const GUEST = 'sandbox_guest';
 
 /**
- * Starts the three platforms with databases of their own beside the one at `databaseUrl`; `prefix` sets theirs apart from those of another
+ * Starts the platforms with databases of their own beside the one at `databaseUrl`; `prefix` sets theirs apart from those of another
  * sandbox. With `guest` the connectors' variables name a user who reaches nothing but the platforms' tables, so that they may be shown.
  */
 export async function openPlatforms(

@@ -23,8 +23,8 @@ export interface SandboxCommand {
 }
 
 /**
- * `hub sandbox`: the three platforms for those who connect a hub of their own. Their tables are in the embedded PostgreSQL of HUB_DATA. The
- * variables to export go to standard output, everything else to standard error; runs until Ctrl-C.
+ * `hub sandbox`: the platforms for those who connect a hub of their own. Their tables are in the embedded PostgreSQL of HUB_DATA. The variables
+ * to export go to standard output, everything else to standard error; runs until Ctrl-C, then says which faults happened.
  */
 export async function sandbox(environment: Environment, options: SandboxCommand): Promise<void> {
   const say = (text: string) => void process.stderr.write(`${text}\n`);
@@ -34,7 +34,9 @@ export async function sandbox(environment: Environment, options: SandboxCommand)
     const faults = openFaults(plan);
     const data = holdingsOf(generate({ seed: options.seed }), faults);
     const now = () => new Date();
-    const platforms = await openPlatforms(data, await localDatabase(readConfig(environment), steps), (step) => void steps.push(step), {
+    // Of the configuration only the folder counts: a configured database is none of the sandbox's.
+    const databaseUrl = await localDatabase(readConfig({ HUB_DATA: environment['HUB_DATA'] }), steps);
+    const platforms = await openPlatforms(data, databaseUrl, (step) => void steps.push(step), {
       prefix: `sandbox_seed${options.seed}`,
       guest: true,
       slowMs: options.slow,
@@ -44,7 +46,7 @@ export async function sandbox(environment: Environment, options: SandboxCommand)
       onError: (error) => say(error instanceof Error ? error.message : String(error)),
     });
     for (const [name, value] of Object.entries(platforms.sandboxes.env)) process.stdout.write(`export ${name}='${value}'\n`);
-    say('the three platforms are ready; the variables above hold secrets of this sandbox only, new at every start. Ctrl-C stops it.');
+    say('the platforms are ready; the variables above hold secrets of this sandbox only, new at every start. Ctrl-C stops it.');
     await stopped(platforms, faults, say);
     say(JSON.stringify(Object.fromEntries(Object.entries(faults.injected).filter(([, count]) => count > 0))));
   } finally {
