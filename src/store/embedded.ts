@@ -45,6 +45,7 @@ const TEST_FLAGS = [
 ];
 const STOP_PATIENCE_MS = 30_000;
 const RETRIES = 60;
+const GRACE = 10;
 
 /**
  * Starts the server, creating its cluster on the first call. It ends with this process however that ends. Rejects with an `Error` that
@@ -195,7 +196,8 @@ async function awaitUnused(cluster: string): Promise<void> {
       rmSync(file, { force: true });
       return;
     }
-    if (lines[7]?.trim() !== 'stopping' || attempt === RETRIES) {
+    // One that was just killed may take a moment to be gone; one that says it is stopping is waited for longer.
+    if (attempt >= (lines[7]?.trim() === 'stopping' ? RETRIES : GRACE)) {
       throw new Error(`${cluster} is in use by a running PostgreSQL, pid ${pid}: stop it (kill -INT ${pid}) or choose another folder`);
     }
     await delay(200);
