@@ -28,6 +28,7 @@ const RULES: Rules = {
   libraries: {
     axios: ['connectors'],
     'csv-parse': ['connectors'],
+    fflate: ['connectors', 'sandbox'],
     bullmq: ['jobs'],
     ioredis: ['jobs'],
     '@apollo/*': ['resolvers'],
