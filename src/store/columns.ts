@@ -39,7 +39,7 @@ export interface Conditioned {
  * The fields of one type that the grant gives, as one jsonb. A field stands in the text only when some scope gives it, and a row shows it only
  * where a scope that holds the row gives it: rows and fields of different rules never mix. A sealed value comes as {"sealed": …}.
  */
-export function fieldsSql(alias: 'r' | 's' | 'v', type: string, fields: readonly Field[], scopes: readonly Conditioned[]): string {
+export function fieldsSql(alias: 'r' | 's', type: string, fields: readonly Field[], scopes: readonly Conditioned[]): string {
   const pairs = fields.flatMap((field) => {
     const sql = fieldSql(alias, `${type}.${field.name}`, field, scopes);
     return sql === undefined ? [] : [`'${field.name}', ${sql}`];

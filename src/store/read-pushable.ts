@@ -24,12 +24,16 @@ export async function pushable(view: View, versions: readonly { recordId: number
   const categories = [...view.model.categories.values()].filter((c) => scopes.some((s) => s.scope.categories.includes(c.no)));
   const branches = categories.map((c) => {
     const own = scopes.filter((s) => s.scope.categories.includes(c.no));
-    return `when ${c.no} then ${fieldsSql('v', c.type, wanted(view, c), own)}`;
+    return `when ${c.no} then ${fieldsSql('r', c.type, wanted(view, c), own)}`;
   });
   const { rows } = await view.sql.query<RawVersion>(
-    `select r.id, v.version, r.subject_id, r.subject_kind, r.category, r.kind, v.deleted, case r.category ${branches.join(' ')} end as fields
-     from unnest(${parameters.add(versions.map((v) => v.recordId))}::bigint[], ${parameters.add(versions.map((v) => v.version))}::int[]) as asked(id, version)
-     join record r on r.id = asked.id join record_version v on v.record_id = asked.id and v.version = asked.version where ${anyOf(scopes)}`,
+    `select r.id, r.version, r.subject_id, r.subject_kind, r.category, r.kind, r.deleted, case r.category ${branches.join(' ')} end as fields
+     from (
+       select c.id, c.subject_id, c.subject_kind, v.version, v.category, v.kind, v.publicity, coalesce(v.region, c.region) as region, v.deleted,
+         v.open, v.internal, v.commercial, v.personal, v.sealed, v.masks
+       from unnest(${parameters.add(versions.map((v) => v.recordId))}::bigint[], ${parameters.add(versions.map((v) => v.version))}::int[]) as asked(id, version)
+       join record c on c.id = asked.id join record_version v on v.record_id = asked.id and v.version = asked.version) r
+     where ${anyOf(scopes)}`,
     parameters.values,
   );
   const subjects = await subjectsByRowId(view, [...new Set(rows.map((row) => row.subject_id))]);

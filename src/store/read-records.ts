@@ -111,7 +111,7 @@ function sourceOf(asOf: RecordWhere['asOf'], parameters: Parameters): string {
   if (asOf === undefined) return 'record r';
   const day = `${parameters.add(asOf.day)}::date`;
   const known = `((${parameters.add(asOf.knownOn)}::date + 1)::timestamp at time zone 'Asia/Shanghai')`;
-  return `(select c.id, c.subject_id, c.subject_kind, c.category, c.kind, c.publicity, coalesce(v.region, c.region) as region, c.connector, c.stream,
+  return `(select c.id, c.subject_id, c.subject_kind, v.category, v.kind, v.publicity, coalesce(v.region, c.region) as region, c.connector, c.stream,
       v.source_version, v.version, v.deleted, coalesce(v.occurred_on, v.valid_from, c.ordered_on) as ordered_on, v.occurred_on, v.valid_from, v.valid_to,
       c.fact, v.open, v.internal, v.commercial, v.personal, v.sealed, v.masks, c.recorded_at, v.recorded_at as changed_at
     from record c cross join lateral (

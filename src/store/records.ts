@@ -219,7 +219,7 @@ async function writeCurrent(
       of((w) => w.record.subject.kind),
       of((w) => w.record.category),
       of((w) => w.record.kind),
-      of((w) => model.categories.get(w.record.category)?.kinds.get(w.record.kind)?.publicity ?? 'non-public'),
+      of((w) => publicityOf(model, w.record)),
       of((w) => w.record.region),
       of((w) => w.key),
       of((w) => w.record.version),
@@ -239,16 +239,20 @@ async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonl
   const values = writes.map((w) => valuesOf(keys, model, w.record));
   const of = <T>(get: (w: Write) => T): T[] => writes.map(get);
   await sql.query(
-    `insert into record_version (record_id, version, late, source_version, deleted, content, region, occurred_on, valid_from, valid_to,
-       open, internal, commercial, personal, sealed, masks, run_id)
-     select t.*, $1 from unnest($2::bigint[], $3::int[], $4::bool[], $5::text[], $6::bool[], $7::bytea[], $8::text[], $9::date[], $10::date[], $11::date[],
-       $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[], $16::jsonb[], $17::jsonb[])
-       as t(record_id, version, late, source_version, deleted, content, region, occurred_on, valid_from, valid_to, open, internal, commercial, personal, sealed, masks)`,
+    `insert into record_version (record_id, version, late, category, kind, publicity, source_version, deleted, content, region, occurred_on, valid_from,
+       valid_to, open, internal, commercial, personal, sealed, masks, run_id)
+     select t.*, $1 from unnest($2::bigint[], $3::int[], $4::bool[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::bool[], $10::bytea[],
+       $11::text[], $12::date[], $13::date[], $14::date[], $15::jsonb[], $16::jsonb[], $17::jsonb[], $18::jsonb[], $19::jsonb[], $20::jsonb[])
+       as t(record_id, version, late, category, kind, publicity, source_version, deleted, content, region, occurred_on, valid_from, valid_to, open,
+         internal, commercial, personal, sealed, masks)`,
     [
       runId,
       of((w) => w.id),
       of((w) => w.version),
       of((w) => w.late),
+      of((w) => w.record.category),
+      of((w) => w.record.kind),
+      of((w) => publicityOf(model, w.record)),
       of((w) => w.record.version),
       of((w) => w.record.deleted),
       of((w) => w.content),
@@ -264,4 +268,8 @@ async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonl
 function valuesOf(keys: Keys, model: Model, record: MappedRecord): ReturnType<typeof columnsOf> {
   const category = model.categories.get(record.category);
   return columnsOf(partValues(keys, category?.type ?? '', category?.fields ?? new Map(), record.fields));
+}
+
+function publicityOf(model: Model, record: MappedRecord): 'public' | 'non-public' {
+  return model.categories.get(record.category)?.kinds.get(record.kind)?.publicity ?? 'non-public';
 }
