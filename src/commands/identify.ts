@@ -18,5 +18,7 @@ export async function identify(input: Readable, output: Writable, now: Date): Pr
 function told(line: string, today: string): { code: string; kind: string; valid: boolean; normalized: string; reason: string } {
   const { code, kind, valid, normalized, reason } = classify(line, today);
   const folded = valid && normalized.length === line.trim().length && normalized !== line.trim();
-  return folded ? { code, kind, valid: false, normalized, reason: 'not-normalised: holds after folding' } : { code, kind, valid, normalized, reason };
+  return folded
+    ? { code, kind, valid: false, normalized, reason: 'not-normalised: holds after folding' }
+    : { code, kind, valid, normalized, reason };
 }
