@@ -3,6 +3,7 @@ import { checkRegion } from '../identity/platform.ts';
 import type { FieldValue, Mapping, Model, PullStream, Value } from '../model/types.ts';
 import { type MappedRecord, contentOf } from './record.ts';
 import { reject } from './reject.ts';
+import { compileRelations } from './relations.ts';
 import { compileRoute } from './route.ts';
 import { codePeriodCheck, periodCheck } from './period.ts';
 import { compileSubject, warn } from './subject.ts';
@@ -55,6 +56,7 @@ function compileCategory(model: Model, mapping: Mapping, known: ReadonlySet<stri
   const key = compileKey(model, mapping);
   const checkPeriod = periodCheck(mapping);
   const checkCodes = codePeriodCheck(model, mapping);
+  const readRelations = compileRelations(model, mapping);
 
   const map = (raw: Raw, today: string): MappedRecord => {
     const warnings: string[] = [];
@@ -84,6 +86,8 @@ function compileCategory(model: Model, mapping: Mapping, known: ReadonlySet<stri
       if (value !== null) record.fields[field.name] = value;
     }
     checkCodes(record);
+    const relations = readRelations(raw, today, warnings);
+    if (relations.length > 0) record.relations = relations;
     if (keyText === '') record.key = contentOf(record);
     return record;
   };
@@ -175,6 +179,12 @@ function knownKeys(mapping: Mapping): ReadonlySet<string> {
     mapping.occurredOn,
     mapping.validFrom,
     mapping.validTo,
+    ...(mapping.relations ?? []).flatMap((r) => [
+      r.subject.name,
+      r.validFrom,
+      r.validTo,
+      ...r.subject.identifiers.map(({ value }) => value),
+    ]),
   ];
   const known = new Set([...mapping.ignore, ...mapping.key, ...values.flatMap((value) => value?.from ?? [])]);
   if (typeof subject.kind === 'object' && 'from' in subject.kind) known.add(subject.kind.from);

@@ -18,10 +18,19 @@ export interface MappedRecord {
   validTo: string | null;
   /** Only fields of the catalog; what the source does not tell is left out. Money is integer fen. */
   fields: Record<string, FieldValue>;
+  /** To whom else the record ties its subject. */
+  relations?: MappedRelation[];
   /** Source keys that are neither mapped nor ignored by name: the source changed its shape. */
   unknownKeys: string[];
   /** Codes of what was odd but taken, e.g. `unknown-county`. */
   warnings: string[];
+}
+
+export interface MappedRelation {
+  kind: string;
+  subject: MappedSubject;
+  validFrom: string | null;
+  validTo: string | null;
 }
 
 export interface MappedSubject {
@@ -60,5 +69,20 @@ export function contentOf(record: MappedRecord): string {
     Object.keys(record.fields)
       .toSorted()
       .map((name) => [name, record.fields[name]]),
+    ...relationsOf(record),
   ]);
+}
+
+/** Nothing at all for a record without relations, so that what is stored keeps its content. */
+function relationsOf({ relations = [] }: MappedRecord): unknown[] {
+  return relations.length === 0
+    ? []
+    : [
+        relations.map((r) => [
+          r.kind,
+          r.subject.identifiers.map(({ scheme, code }) => `${scheme}:${code}`).toSorted(),
+          r.validFrom,
+          r.validTo,
+        ]),
+      ];
 }

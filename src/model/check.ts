@@ -151,6 +151,9 @@ function checkMapping(model: Model, mapping: Mapping, part: string, at: string, 
     if (!mapping.fields.has(name)) say(part, `${at}/fields`, `${name} is part of the fact key of ${kind.id} and not mapped`);
   for (const role of mapping.subject.roles)
     if (!has(model.codes, 'subject-roles', role)) say(part, `${at}/subject/roles`, `${role} is not in codes/subject-roles`);
+  for (const { kind } of mapping.relations ?? []) {
+    if (!has(model.codes, 'relation-kinds', kind)) say(part, `${at}/relations`, `${kind} is not in codes/relation-kinds`);
+  }
   const kinds = kindsOf(mapping.subject.kind);
   for (const identifier of mapping.subject.identifiers) {
     if (mapping.subject.kind === 'by-number' && identifier.scheme !== 'statutory')

@@ -45,6 +45,14 @@ interface MappingYaml {
   validFrom?: ValueShort;
   validTo?: ValueShort;
   mostMonths?: number;
+  relations?: {
+    kind: string;
+    to: SubjectKind;
+    name?: ValueShort;
+    identifiers: MappingYaml['subject']['identifiers'];
+    validFrom?: ValueShort;
+    validTo?: ValueShort;
+  }[];
   fields: Record<string, ValueShort>;
   /** A list inside the list is an anchor: columns that many tables of the platform share. */
   ignore?: (string | string[])[];
@@ -182,6 +190,15 @@ function toValue(value: ValueShort): Value {
   };
 }
 
+function toIdentifiers(yaml: MappingYaml['subject']['identifiers']): SubjectMapping['identifiers'] {
+  return yaml.map(({ scheme, optional: isOptional, whenValid, ...v }) => ({
+    scheme: typeof scheme === 'string' ? scheme : { from: scheme.from, lookup: new Map(Object.entries(scheme.lookup)) },
+    value: toValue(v),
+    optional: isOptional ?? false,
+    whenValid: whenValid ?? false,
+  }));
+}
+
 function toMapping(yaml: MappingYaml): Mapping {
   const optional = (v: ValueShort | undefined) => (v === undefined ? undefined : toValue(v));
   const { kind } = yaml.subject;
@@ -190,13 +207,14 @@ function toMapping(yaml: MappingYaml): Mapping {
     name: optional(yaml.subject.name),
     region: optional(yaml.subject.region),
     roles: yaml.subject.roles ?? [],
-    identifiers: yaml.subject.identifiers.map(({ scheme, optional: isOptional, whenValid, ...v }) => ({
-      scheme: typeof scheme === 'string' ? scheme : { from: scheme.from, lookup: new Map(Object.entries(scheme.lookup)) },
-      value: toValue(v),
-      optional: isOptional ?? false,
-      whenValid: whenValid ?? false,
-    })),
+    identifiers: toIdentifiers(yaml.subject.identifiers),
   };
+  const relations = (yaml.relations ?? []).map((r) => ({
+    kind: r.kind,
+    subject: { kind: { fixed: r.to }, name: optional(r.name), region: undefined, roles: [], identifiers: toIdentifiers(r.identifiers) },
+    validFrom: optional(r.validFrom),
+    validTo: optional(r.validTo),
+  }));
   return {
     category: yaml.category,
     kind: yaml.kind,
@@ -210,6 +228,7 @@ function toMapping(yaml: MappingYaml): Mapping {
     validTo: optional(yaml.validTo),
     mostMonths: yaml.mostMonths,
     fields: new Map(Object.entries(yaml.fields).map(([name, v]) => [name, toValue(v)])),
+    relations,
     ignore: new Set((yaml.ignore ?? []).flat()),
     route: yaml.route && { from: listOf(yaml.route.from), lookup: new Map(Object.entries(yaml.route.lookup)), codes: yaml.route.codes },
     // An alternative says what differs; subject, key, version and the rest are those of the mapping it belongs to.

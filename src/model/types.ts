@@ -157,10 +157,18 @@ export interface Mapping {
   /** Longest time from validFrom to validTo in calendar months, the last day included (ZM-2.4). */
   mostMonths?: number | undefined;
   fields: Map<string, Value>;
+  relations?: RelationMapping[];
   ignore: Set<string>;
   route?: Route | undefined;
   /** The mappings of the other categories a record may be routed to; none without `route`. */
   alternatives?: Mapping[];
+}
+/** A tie of the record's subject to another one: practises at, is a branch of, has as legal representative. */
+export interface RelationMapping {
+  kind: string;
+  subject: SubjectMapping;
+  validFrom: Value | undefined;
+  validTo: Value | undefined;
 }
 /** A legal basis decides the category: the source's word for an article → a code whose `category` names the mapping that takes the record. */
 export interface Route {

@@ -1,6 +1,6 @@
 import DataLoader from 'dataloader';
 import type { Reader } from '../store/reader.ts';
-import type { PageOf, PageRequest, RecordRow, RecordWhere, SubjectRow } from '../store/rows.ts';
+import type { PageOf, PageRequest, RecordRow, RecordWhere, RelationRow, SubjectRow } from '../store/rows.ts';
 
 /** Per-request batching: nested edges of a page are read in one statement. Never shared between requests. */
 export interface Batches {
@@ -8,6 +8,7 @@ export interface Batches {
   records(subject: number, where: RecordWhere, page: PageRequest): Promise<PageOf<RecordRow>>;
   counts(subject: number, where: RecordWhere): Promise<Map<number, number>>;
   fact(fact: string): Promise<RecordRow[]>;
+  relations(subject: number): Promise<RelationRow[]>;
 }
 
 const EMPTY: PageOf<RecordRow> = { nodes: [], endCursor: null, hasNextPage: false };
@@ -21,12 +22,17 @@ export function openBatches(reader: Reader): Batches {
     const rows = await reader.recordsOfFacts(keys);
     return keys.map((key) => rows.get(key) ?? []);
   });
+  const relations = new DataLoader<number, RelationRow[]>(async (ids) => {
+    const rows = await reader.relationsOf(ids);
+    return ids.map((id) => rows.get(id) ?? []);
+  });
   const counts = new Map<string, DataLoader<number, Map<number, number>>>();
   // One loader per distinct list: the same conditions and page for all subjects of the level.
   const lists = new Map<string, DataLoader<number, PageOf<RecordRow>>>();
   return {
     subject: (rowId) => subjects.load(rowId),
     fact: (fact) => facts.load(fact),
+    relations: (subject) => relations.load(subject),
     counts(subject, where) {
       const loader = () =>
         new DataLoader<number, Map<number, number>>(async (ids) => {

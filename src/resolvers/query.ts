@@ -32,6 +32,24 @@ class Contradiction {
   records!: string[];
 }
 
+@ObjectType({ description: '主体关系 (relation to another subject)', simpleResolvers: true })
+class Relation {
+  @Field(() => String, { description: '关系代码 (a code of relation-kinds)' })
+  kind!: string;
+
+  @Field(() => String, { description: 'out:本主体一方所述;in:对方所述 (whose record tells it)' })
+  direction!: string;
+
+  @Field(() => Subject, { description: '对方主体 (the other subject)' })
+  subject!: Subject;
+
+  @Field(() => Day, { nullable: true })
+  validFrom!: string | null;
+
+  @Field(() => Day, { nullable: true })
+  validTo!: string | null;
+}
+
 @ObjectType({ description: '档案中的一个类别 (one category of an archive)' })
 class CategoryArchive {
   @Field(() => String, { description: '类别代码 (category)' })
@@ -226,6 +244,19 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
       return [...model.categories.values()]
         .filter(shown)
         .map((c) => ({ id: enumName(c.id), no: c.no, zh: c.zh, en: c.en, count: counts.get(c.no) ?? 0, subject: subject.rowId, asOf }));
+    }
+
+    @FieldResolver(() => [Relation], {
+      description: '与其他主体的关系,限授权范围内的记录和主体 (relations, where record and subject are granted)',
+    })
+    async relations(@Root() subject: Subject, @Ctx() context: Context): Promise<Relation[]> {
+      const { batches } = grantedOf(context);
+      const rows = await batches.relations(subject.rowId);
+      const others = await Promise.all(rows.map((row) => batches.subject(row.other)));
+      return rows.flatMap(({ other: _other, ...row }, i) => {
+        const found = others[i];
+        return found === undefined ? [] : [{ ...row, subject: toSubject(found) }];
+      });
     }
 
     @FieldResolver(() => RecordConnection, { description: '该主体的信用信息 (records of this subject)' })

@@ -18,6 +18,8 @@ export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: nu
     [from, into],
   );
   const records = await moveRecords(sql, keys, model, 'subject_id = $1', [from], into);
+  await sql.query('update relation set subject_id = $2 where subject_id = $1', [from, into]);
+  const relations = await sql.query<{ id: number }>('update relation set related_id = $2 where related_id = $1 returning id', [from, into]);
   await sql.query('update subject set merged_into = $2, changed_at = now() where id = $1', [from, into]);
   // Roles add up, and what only the other one knew is kept; what both tell stays as the stated subject has it.
   await sql.query(
@@ -29,8 +31,8 @@ export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: nu
     [from, into],
   );
   const { rows } = await sql.query<{ id: number }>(
-    `insert into subject_merge (from_id, into_id, tokens, codes, records) values ($1, $2, $3, $4, $5) returning id`,
-    [from, into, identifiers.rows.map((r) => r.token), JSON.stringify(codes.rows), records],
+    `insert into subject_merge (from_id, into_id, tokens, codes, records, relations) values ($1, $2, $3, $4, $5, $6) returning id`,
+    [from, into, identifiers.rows.map((r) => r.token), JSON.stringify(codes.rows), records, relations.rows.map((r) => r.id)],
   );
   return rows[0]?.id ?? 0;
 }
@@ -47,8 +49,9 @@ export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, 
       tokens: Buffer[];
       codes: { scheme: string; code: string }[];
       records: number[];
+      relations: number[];
       undone_at: string | null;
-    }>('select from_id, into_id, tokens, codes, records, undone_at from subject_merge where id = $1 for update', [id]);
+    }>('select from_id, into_id, tokens, codes, records, relations, undone_at from subject_merge where id = $1 for update', [id]);
     const [merge] = rows;
     if (merge === undefined) throw new Refused('MERGE_NOT_FOUND', '未找到该主体合并记录');
     if (merge.undone_at !== null) throw new Refused('MERGE_UNDONE', '该主体合并已撤销');
@@ -63,6 +66,8 @@ export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, 
       [merge.from_id, merge.into_id, JSON.stringify(merge.codes)],
     );
     await moveRecords(tx, keys, model, 'subject_id = $1 and id = any($2)', [merge.into_id, merge.records], merge.from_id);
+    await tx.query('update relation set subject_id = $1 where record_id = any($2)', [merge.from_id, merge.records]);
+    await tx.query('update relation set related_id = $1 where id = any($2)', [merge.from_id, merge.relations]);
     await tx.query('update subject set merged_into = null, changed_at = now() where id = $1', [merge.from_id]);
     await tx.query('update subject_merge set undone_at = now(), undone_by = $2, reason = $3 where id = $1', [id, by, reason]);
   });

@@ -3,8 +3,9 @@ import type { Model } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { pushable } from './read-pushable.ts';
 import { countsOf, listRecords, recordsOf, recordsOfFacts } from './read-records.ts';
+import { relationsOf } from './read-relations.ts';
 import { listSubjects, subjectByCode, subjectsByRowId } from './read-subjects.ts';
-import type { PageOf, PageRequest, PushableRecord, RecordRow, RecordWhere, Shown, SubjectRow, SubjectWhere } from './rows.ts';
+import type { PageOf, PageRequest, PushableRecord, RecordRow, RelationRow, RecordWhere, Shown, SubjectRow, SubjectWhere } from './rows.ts';
 import type { Sql } from './sql.ts';
 import type { View } from './view.ts';
 
@@ -20,6 +21,7 @@ export interface Reader {
   countsOf(subjects: readonly number[], where: RecordWhere): Promise<Map<number, Map<number, number>>>;
   /** By fact key: all records that tell the fact, as far as the grant holds them. */
   recordsOfFacts(facts: readonly string[]): Promise<Map<string, RecordRow[]>>;
+  relationsOf(subjects: readonly number[]): Promise<Map<number, RelationRow[]>>;
   /** Versions of records as a receiving platform may have them; a record outside the grant is not in the answer. */
   pushable(versions: readonly { recordId: number; version: number }[]): Promise<PushableRecord[]>;
 }
@@ -35,6 +37,7 @@ export function openReader(sql: Sql, keys: Keys, model: Model, grant: Grant): Re
     recordsOf: (subjects, where, page) => recordsOf(view, subjects, where, page),
     countsOf: (subjects, where) => countsOf(view, subjects, where),
     recordsOfFacts: (facts) => recordsOfFacts(view, facts),
+    relationsOf: (subjects) => relationsOf(view, subjects),
     pushable: (versions) => pushable(view, versions),
   };
 }

@@ -3,6 +3,7 @@ import type { Model, PullStream } from '../model/types.ts';
 import { factKey } from './fact.ts';
 import type { Keys } from './keys.ts';
 import type { Sql } from './sql.ts';
+import { relatedOf, writeRelations } from './relations.ts';
 import { nextIds, resolveSubjects } from './subjects.ts';
 import { columnsOf, partValues } from './values.ts';
 
@@ -110,12 +111,9 @@ async function storeWave(
   const writes = await withoutKnown(sql, candidates);
   const unchanged = wave.size - writes.filter((w) => !w.late).length;
   if (writes.length === 0) return { stored: 0, unchanged, changed: [], conflicts: [] };
-  const { subjectOf, conflicts } = await resolveSubjects(
-    sql,
-    keys,
-    model,
-    writes.filter((w) => !w.late).map((w) => w.record),
-  );
+  const own = writes.filter((w) => !w.late).map((w) => w.record);
+  const related = relatedOf(own);
+  const { subjectOf, conflicts } = await resolveSubjects(sql, keys, model, [...own, ...related.keys()]);
   const accepted = writes.filter((w) => w.late || subjectOf.has(w.record));
   const fresh = accepted.filter((w) => w.existing === undefined);
   const ids = await nextIds(sql, 'record_id_seq', fresh.length);
@@ -123,6 +121,7 @@ async function storeWave(
   const current = accepted.filter((w) => !w.late);
   await writeCurrent(sql, keys, model, stream, current, subjectOf, run);
   await writeVersions(sql, keys, model, accepted, run.id);
+  await writeRelations(sql, current, related, subjectOf);
   return {
     stored: current.length,
     unchanged,
@@ -133,7 +132,8 @@ async function storeWave(
       category: w.record.category,
       kind: w.record.kind,
     })),
-    conflicts,
+    // The other side of a relation that cannot be told costs the relation, not the record.
+    conflicts: conflicts.filter((record) => !related.has(record)),
   };
 }
 

@@ -79,6 +79,16 @@ export interface RecordWhere {
   fields?: { category: number; field: string; comparison: Comparison }[];
 }
 
+/** A tie between two subjects, as a record the grant holds tells it. */
+export interface RelationRow {
+  kind: string;
+  /** Whether the subject asked about is the one the record is about (`out`), or the other side (`in`). */
+  direction: 'out' | 'in';
+  other: number;
+  validFrom: string | null;
+  validTo: string | null;
+}
+
 /** What a reader showed, for the query log: what was returned, not what was asked. */
 export interface Shown {
   subjects: Set<number>;

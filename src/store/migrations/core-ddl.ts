@@ -25,7 +25,8 @@ export const CORE_DDL: readonly string[] = [
      primary key (scheme, code))`,
   `create table subject_merge (
      id bigint generated always as identity primary key, from_id bigint not null references subject, into_id bigint not null references subject,
-     tokens bytea[] not null, codes jsonb not null, records bigint[] not null, merged_at timestamptz not null default now(),
+     tokens bytea[] not null, codes jsonb not null, records bigint[] not null,
+     relations bigint[] not null, merged_at timestamptz not null default now(),
      undone_at timestamptz, undone_by text, reason text)`,
   `create sequence record_id_seq`,
   `create table record (
@@ -51,6 +52,11 @@ export const CORE_DDL: readonly string[] = [
      ${CLASSES},
      run_id bigint not null, recorded_at timestamptz not null default now(),
      primary key (record_id, version))`,
+  `create table relation (
+     id bigint generated always as identity primary key, subject_id bigint not null references subject, related_id bigint not null references subject,
+     kind text not null, valid_from date, valid_to date, record_id bigint not null references record, unique (record_id, kind, related_id))`,
+  `create index relation_subject on relation (subject_id)`,
+  `create index relation_related on relation (related_id)`,
   `create table stream_state (
      connector text not null, stream text not null, fence bigint not null default 0, cursor jsonb, cursor_at timestamptz,
      paused boolean not null default false, primary key (connector, stream))`,
