@@ -180,3 +180,38 @@ describe('WG-9 refused records', () => {
     expect((await act('ms-0005', 'data-steward', REPLAY, { id: left?.id })).codes).toEqual(['ISSUE_CLOSED']);
   });
 });
+
+describe('WG-9 the quality of a source', () => {
+  it('WG-9 is told by what it left out, what did not hold, how late it came and what spot checks found', async () => {
+    await hub.pool.query(
+      `insert into run (connector, stream, direction, state, trigger, officer_id, officer_name, taken) values ('credit-china', 'penalties', 'pull', 'done', 'manual', 'o', 'o', 40)`,
+    );
+    const QUALITY = `{ sourceQuality { connector read completeness accuracy truth spotChecks } }`;
+    const of = async () =>
+      ((await act('ms-0005', 'data-steward', QUALITY, {})).data.sourceQuality as { connector: string }[]).find(
+        (q) => q.connector === 'credit-china',
+      );
+    expect(await of()).toMatchObject({ read: 40, completeness: 1, accuracy: 1, truth: null, spotChecks: 0 });
+    const stream = { connector: 'credit-china', id: 'penalties' };
+    const refused = (rule: string, n: number) => ({ rule, at: '1', place: 'X', reason: '', refused: true, raw: { n } });
+    await hub.pool.transaction((sql) =>
+      storeIssues(sql, hub.keys, stream, 1, [refused('required', 1), refused('bad-date', 2), refused('bad-date', 3)]),
+    );
+    const [records] = (await hub.pool.query<{ n: number }>(`select count(*)::int as n from record where connector = 'credit-china'`)).rows;
+    const total = (records?.n ?? 0) + 3;
+    const share = (bad: number) => Math.round((1 - bad / total) * 10_000) / 10_000;
+    expect(await of()).toMatchObject({ completeness: share(1), accuracy: share(2) });
+    const sample = (await act('ms-0005', 'data-steward', `{ spotCheckSample(connector: "credit-china", size: 2) { id stream } }`, {})).data
+      .spotCheckSample as { id: string }[];
+    expect(sample).toHaveLength(2);
+    const NOTE = `mutation Note($id: ID!, $passed: Boolean!, $note: String) { noteSpotCheck(id: $id, passed: $passed, note: $note) }`;
+    const note = (id: string | undefined, passed: boolean, text?: string) =>
+      act('ms-0005', 'data-steward', NOTE, { id, passed, note: text });
+    expect((await note(sample[0]?.id, true)).codes).toEqual([]);
+    expect((await note(sample[1]?.id, false)).codes).toEqual(['REASON_REQUIRED']);
+    expect((await note(sample[1]?.id, false, '金额与决定书不符')).codes).toEqual([]);
+    expect((await note('AAAAAAAAAAAAAAAAAAAAAA', true)).codes).toEqual(['RECORD_NOT_FOUND']);
+    expect(await of()).toMatchObject({ truth: 0.5, spotChecks: 2 });
+    expect((await act('ms-0009', 'officer', QUALITY, {})).codes).toEqual(['DUTY_REQUIRED']);
+  });
+});

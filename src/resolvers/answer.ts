@@ -22,6 +22,7 @@ import type { Sql } from '../store/sql.ts';
 import { openBatches } from './batches.ts';
 import type { Context } from './context.ts';
 import { askedBy, isIntrospection, protectedCoordinates } from './coordinates.ts';
+import { checkLimits } from './limits.ts';
 import { declaredVariables, withoutDigits, withoutLiterals } from './literals.ts';
 import { checkedPurpose, loggedPurpose } from './purpose.ts';
 import { asGraphQLError, deniedError, FAILURES, isInvalid, textOf } from './refusal.ts';
@@ -95,8 +96,10 @@ function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Reque
   if (request.operation.operation === OperationTypeNode.SUBSCRIPTION) {
     throw new Refused('OPERATION_NOT_SUPPORTED', '本接口不提供订阅', { status: 400 });
   }
+  const variables = coercedVariables(hub.schema, request);
+  checkLimits(hub.schema, document, request.operation, variables);
   const purpose = isIntrospection(document) ? INTROSPECTION : checkedPurpose(hub.model, context.purpose);
-  const asked = askedBy(hub.schema, hub.model, known, document, request.operationName ?? '', coercedVariables(hub.schema, request));
+  const asked = askedBy(hub.schema, hub.model, known, document, request.operationName ?? '', variables);
   const grant = decide(hub.model, context.caller, purpose, asked);
   if (context.strict) {
     const denied = deniedOf(grant.decisions.values());

@@ -12,10 +12,13 @@ const TEXTS: Readonly<Record<string, string>> = {
   OPERATION_RESOLUTION_FAILURE: '未能确定要执行的操作',
   BAD_REQUEST: '请求格式不合要求',
   PERSISTED_QUERY_NOT_SUPPORTED: '不支持该查询方式',
+  QUERY_TOO_LARGE: '查询超出规模限制',
   INTERNAL_SERVER_ERROR: '系统内部错误,已记录',
   UNAVAILABLE: '数据服务暂不可用,请稍后重试',
   LOG_UNAVAILABLE: '查询日志无法写入,按规定不返回数据,请稍后重试',
 };
+/** What the parser says of a document with too many tokens, or too deep for its stack. */
+const TOO_LARGE = /more tha[tn] \d+ tokens|Maximum call stack/;
 const TELLS = new Set(['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT', 'BAD_REQUEST']);
 /** Errors of ours: no data leaves beside them. */
 export const FAILURES: ReadonlySet<string> = new Set(['INTERNAL_SERVER_ERROR', 'UNAVAILABLE', 'LOG_UNAVAILABLE']);
@@ -35,6 +38,8 @@ export function formatError(formatted: GraphQLFormattedError, error: unknown): G
     : typeof formatted.extensions?.['code'] === 'string'
       ? formatted.extensions['code']
       : 'INTERNAL_SERVER_ERROR';
+  if (code === 'GRAPHQL_PARSE_FAILED' && TOO_LARGE.test(formatted.message))
+    return { message: textOf('QUERY_TOO_LARGE'), extensions: { code: 'QUERY_TOO_LARGE' } };
   if (formatted.extensions?.['refusal'] === true)
     return { message: formatted.message, ...place, extensions: withoutMark(formatted.extensions) };
   const text = TEXTS[code] ?? TEXTS['INTERNAL_SERVER_ERROR'] ?? code;

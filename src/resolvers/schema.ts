@@ -3,6 +3,7 @@ import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphq
 import { buildSchemaSync, type ClassType } from 'type-graphql';
 import type { Model } from '../model/types.ts';
 import { buildRecordWhere } from './inputs.ts';
+import { buildQualityResolvers } from './quality.ts';
 import { buildResolvers } from './query.ts';
 import { Day, Decimal, Fen, Instant } from './scalars.ts';
 import { buildTypes } from './types.ts';
@@ -17,10 +18,11 @@ export function buildGraph(model: Model): GraphQLSchema {
   if (built.size > 0) throw new Error('the graph of this process is already built from another model');
   const types = buildTypes(model);
   const schema = buildSchemaSync({
-    resolvers: [...buildResolvers(model, types, buildRecordWhere(model, types)), ...buildWorkResolvers(model, types)] as [
-      ClassType,
-      ...ClassType[],
-    ],
+    resolvers: [
+      ...buildResolvers(model, types, buildRecordWhere(model, types)),
+      ...buildWorkResolvers(model, types),
+      ...buildQualityResolvers(model),
+    ] as [ClassType, ...ClassType[]],
     orphanedTypes: [...types.subjects, ...types.records],
     scalarsMap: [Day, Instant, Fen, Decimal].map((scalar) => ({ type: scalar, scalar })) as never,
     validate: false,

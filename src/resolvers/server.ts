@@ -16,6 +16,7 @@ import type { Pool } from '../store/sql.ts';
 import { answering } from './answer.ts';
 import { ANONYMOUS, type Callers } from './callers.ts';
 import type { Context } from './context.ts';
+import { MAX_TOKENS } from './limits.ts';
 import { statedPurpose } from './purpose.ts';
 import { formatError, textOf } from './refusal.ts';
 import { buildGraph } from './schema.ts';
@@ -56,6 +57,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     introspection: true,
     allowBatchedHttpRequests: false,
     persistedQueries: false,
+    parseOptions: { maxTokens: MAX_TOKENS },
     hideSchemaDetailsFromClientErrors: true,
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,

@@ -87,6 +87,11 @@ export const CORE_DDL: readonly string[] = [
   `create index outbox_open on outbox (connector, stream, id) where state in ('waiting', 'sent')`,
   `create table receipt (
      outbox_id bigint primary key references outbox, number text not null, received_at text not null, created_at timestamptz not null default now())`,
+  // WG-9: somebody compared a record with the provider's files; what was found, never the values.
+  `create table spot_check (
+     id bigint generated always as identity primary key, record_id bigint not null references record, version int not null,
+     passed boolean not null, note text not null, checked_by text not null, checked_at timestamptz not null default now())`,
+  `create index spot_check_record on spot_check (record_id)`,
   // Manual entry and self-declared information (HN-6.2, HN-16(1)): nothing here is credit information before a second person approves it.
   `create table submission (
      id bigint generated always as identity primary key,
