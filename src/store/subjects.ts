@@ -66,11 +66,15 @@ export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, record
     }
     resolved.set(record, found);
   }
-  await insertSubjects(sql, drafts);
+  const ids = await nextIds(sql, 'subject_id_seq', drafts.length);
+  drafts.forEach((draft, i) => (draft.id = ids[i] ?? 0));
+  const subjectOf = new Map([...resolved].map(([record, o]) => [record, idOf(o)]));
+  const told = toldOf(keys, model, subjectOf);
+  await insertSubjects(sql, drafts, told);
   for (const { from, into } of merges) await mergeSubjects(sql, keys, model, from, into);
   await attach(sql, model, attached, tokens);
-  const subjectOf = new Map([...resolved].map(([record, o]) => [record, idOf(o)]));
-  await describe(sql, keys, model, subjectOf);
+  for (const { id } of drafts) told.delete(id);
+  await describe(sql, told);
   return { subjectOf, conflicts };
 }
 
@@ -120,15 +124,23 @@ export function blindIdentifier(keys: Keys, scheme: string, code: string): Buffe
   return keys.blind(`identifier:${scheme}`, code);
 }
 
-async function insertSubjects(sql: Sql, drafts: Draft[]): Promise<void> {
+async function insertSubjects(sql: Sql, drafts: readonly Draft[], told: ReadonlyMap<number, Told>): Promise<void> {
   if (drafts.length === 0) return;
-  const ids = await nextIds(sql, 'subject_id_seq', drafts.length);
-  drafts.forEach((draft, i) => (draft.id = ids[i] ?? 0));
-  await sql.query(`insert into subject (id, kind, region) select * from unnest($1::bigint[], $2::text[], $3::text[])`, [
-    ids,
-    drafts.map((d) => d.record.subject.kind),
-    drafts.map((d) => d.record.subject.region ?? registeredRegion(d.record)),
-  ]);
+  const of = <T>(get: (told: Told | undefined, draft: Draft) => T): T[] => drafts.map((draft) => get(told.get(draft.id), draft));
+  await sql.query(
+    `insert into subject (id, kind, region, named_by_registration, roles, open, internal, commercial, personal, sealed, masks)
+     select id, kind, region, registered, coalesce(string_to_array(nullif(roles, ''), ','), '{}'), open, internal, commercial, personal, sealed, masks
+     from unnest($1::bigint[], $2::text[], $3::text[], $4::bool[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::jsonb[], $10::jsonb[], $11::jsonb[])
+       as t(id, kind, region, registered, roles, open, internal, commercial, personal, sealed, masks)`,
+    [
+      of((_, draft) => draft.id),
+      of((_, draft) => draft.record.subject.kind),
+      of((one, draft) => one?.region ?? draft.record.subject.region ?? registeredRegion(draft.record)),
+      of((one) => one?.registered ?? false),
+      of((one) => [...(one?.roles ?? [])].sort().join(',')),
+      ...[0, 1, 2, 3, 4, 5].map((i) => of((one) => one?.columns[i] ?? (i === 0 ? '{}' : null))),
+    ],
+  );
 }
 
 /**
@@ -179,15 +191,20 @@ function isReadable(model: Model, scheme: string): boolean {
   return fields.every((field) => field === undefined || field.sensitivity === 'open' || field.sensitivity === 'internal');
 }
 
-/** Adds what the records tell about their subjects: identifier fields, roles, and the name – of a registration, or the first one told. */
-async function describe(sql: Sql, keys: Keys, model: Model, subjectOf: Map<MappedRecord, number>): Promise<void> {
-  const told = new Map<
-    number,
-    { kind: SubjectKind; values: Record<string, FieldValue>; roles: Set<string>; region: string | null; registered: boolean }
-  >();
+/** What the records of a page tell of one subject. */
+interface Told {
+  registered: boolean;
+  region: string | null;
+  roles: Set<string>;
+  columns: ReturnType<typeof columnsOf>;
+}
+
+/** Identifier fields, roles, region, and the name – of a registration, or the first one told. */
+function toldOf(keys: Keys, model: Model, subjectOf: ReadonlyMap<MappedRecord, number>): Map<number, Told> {
+  const drafts = new Map<number, Omit<Told, 'columns'> & { kind: SubjectKind; values: Record<string, FieldValue> }>();
   for (const [record, id] of subjectOf) {
     const registered = record.category === 1;
-    const entry = told.get(id) ?? { kind: record.subject.kind, values: {}, roles: new Set<string>(), region: null, registered: false };
+    const entry = drafts.get(id) ?? { kind: record.subject.kind, values: {}, roles: new Set<string>(), region: null, registered: false };
     const type = model.subjects.get(record.subject.kind);
     for (const identifier of record.subject.identifiers) {
       const field = type?.identifiers.get(identifier.scheme);
@@ -197,15 +214,22 @@ async function describe(sql: Sql, keys: Keys, model: Model, subjectOf: Map<Mappe
     entry.region = registered ? (record.subject.region ?? entry.region) : (entry.region ?? record.subject.region);
     entry.registered ||= registered;
     for (const role of record.subject.roles) entry.roles.add(role);
-    told.set(id, entry);
+    drafts.set(id, entry);
   }
+  return new Map(
+    [...drafts].map(([id, { kind, values, ...rest }]) => {
+      const type = model.subjects.get(kind);
+      return [id, { ...rest, columns: columnsOf(partValues(keys, type?.type ?? '', type?.fields ?? new Map(), values)) }];
+    }),
+  );
+}
+
+/** Adds what the records tell to subjects that were known before. */
+async function describe(sql: Sql, told: ReadonlyMap<number, Told>): Promise<void> {
+  if (told.size === 0) return;
   const ids = [...told.keys()].sort((a, b) => a - b);
   const rows = ids.map((id) => told.get(id)).filter((e) => e !== undefined);
-  const columns = rows.map((e) => {
-    const type = model.subjects.get(e.kind);
-    return columnsOf(partValues(keys, type?.type ?? '', type?.fields ?? new Map(), e.values));
-  });
-  const column = (i: number) => columns.map((c) => c[i] ?? null);
+  const column = (i: number) => rows.map((e) => e.columns[i] ?? null);
   // Held until the page is committed: what another page tells of these subjects meanwhile would be lost, and its records left in the old region.
   await sql.query('select from subject where id = any($1) order by id for no key update', [ids]);
   // A name or region once taken from a registration is replaced only by a registration; a field once known is never blanked.
