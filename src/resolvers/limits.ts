@@ -28,7 +28,13 @@ export const MAX_TOKENS = 2000;
 const LIMITS = { depth: 12, aliases: 60, roots: 20, fields: 2000, rows: 20_000 };
 type Limited = keyof typeof LIMITS;
 
-const NAMES: Record<Limited, string> = { depth: '嵌套层数', aliases: '别名数', roots: '顶层字段数', fields: '字段总数', rows: '可能返回的行数' };
+const NAMES: Record<Limited, string> = {
+  depth: '嵌套层数',
+  aliases: '别名数',
+  roots: '顶层字段数',
+  fields: '字段总数',
+  rows: '可能返回的行数',
+};
 
 /** How many things a list without a page size is taken to hold. */
 const LIST = 10;
@@ -136,7 +142,12 @@ function fieldOf(parent: GraphQLNamedType | undefined, name: string): GraphQLFie
 /** How many things a field brings: its page size, ten for a list without one, 0 where it is no list of its own (`nodes` is the page's). */
 function countOf(field: GraphQLField<unknown, unknown>, node: FieldNode, variables: Readonly<Record<string, unknown>>): number {
   const first = field.args.find((argument) => argument.name === 'first');
-  if (first) return pageSize(node.arguments?.find((argument) => argument.name.value === 'first'), first.defaultValue, variables);
+  if (first)
+    return pageSize(
+      node.arguments?.find((argument) => argument.name.value === 'first'),
+      first.defaultValue,
+      variables,
+    );
   return isListType(getNullableType(field.type)) && field.name !== 'nodes' ? LIST : 0;
 }
 
