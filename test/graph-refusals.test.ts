@@ -253,12 +253,37 @@ describe('an argument that finds nothing', () => {
   it('HUB-4 refuses a search by name that does not say whose', () =>
     refused('{ subjects(where: { name: "长沙" }) { nodes { id } } }', {}, inside('BAD_FILTER')));
 
+  it.each([
+    ['a literal', '{ records(where: { kind: "\\u0000" }) { nodes { id } } }', undefined],
+    ['a literal in braces', '{ records(where: { kind: "\\u{0}" }) { nodes { id } } }', undefined],
+    ['a variable', 'query ($k: String) { records(where: { kind: $k }) { nodes { id } } }', { k: 'a\0' }],
+    [
+      'a list in a variable',
+      'query ($w: RecordWhere) { records(where: $w) { nodes { id } } }',
+      { w: { evaluation: { grade: { in: ['\0'] } } } },
+    ],
+  ])('HUB-4 refuses U+0000 in %s, which the database does not have', (_, query, variables) =>
+    refused(query, variables ? { variables } : {}, { code: 'BAD_TEXT', status: 400, outcome: 'invalid' }),
+  );
+
+  it('HUB-4 refuses the year 0, which the database does not have', () =>
+    refused(
+      '{ records(where: { from: "0000-01-01" }) { nodes { id } } }',
+      {},
+      { code: 'GRAPHQL_VALIDATION_FAILED', status: 400, outcome: 'invalid' },
+    ));
+
+  it('HUB-4 takes a condition of null for none', async () => {
+    const answer = await hub.ask('{ records(where: null, asOf: null) { nodes { id } } subjects(where: null) { nodes { id } } }');
+    expect({ status: answer.status, codes: answer.codes }).toEqual({ status: 200, codes: [] });
+  });
+
   it('U3 refuses to explain a field that the catalog does not have', () =>
     refused(`{ explain(coordinate: "Person.p${ID}", purpose: "bidding") { access } }`, {}, inside('BAD_COORDINATE')));
 
   it('HN-5 keeps numbers of persons out of the case and basis that the log holds', async () => {
-    const { added } = await hub.logged(() => hub.ask(QUERY, { case: `案2026-1(${ID})`, basis: `查${ID}一事` }));
-    expect(added[0]?.entry.purpose).toEqual({ code: 'credit-evaluation', basis: '查***一事', case: '案2026-1(***)' });
+    const { added } = await hub.logged(() => hub.ask(QUERY, { case: `案2026-1(${ID})`, basis: `查ID${ID}一事` }));
+    expect(added[0]?.entry.purpose).toEqual({ code: 'credit-evaluation', basis: '查ID***一事', case: '案2026-1(***)' });
   });
 });
 

@@ -25,6 +25,7 @@ import { askedBy, isIntrospection, protectedCoordinates } from './coordinates.ts
 import { checkLimits } from './limits.ts';
 import { declaredVariables, withoutDigits, withoutLiterals } from './literals.ts';
 import { checkedPurpose, loggedPurpose } from './purpose.ts';
+import { checkTexts } from './texts.ts';
 import { asGraphQLError, deniedError, FAILURES, isInvalid, textOf } from './refusal.ts';
 
 export interface Answering {
@@ -33,6 +34,8 @@ export interface Answering {
   sql: Sql;
   keys: Keys;
   log: QueryLog;
+  /** Told why the log could not be written. */
+  onError: (error: unknown) => void;
 }
 
 type Request = GraphQLRequestContext<Context>;
@@ -67,8 +70,9 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
           try {
             const receipt = await hub.log.append(await entryOf(hub, request, failure && codeOf(failure)));
             body.singleResult.extensions = { ...body.singleResult.extensions, ...extensionsOf(request, receipt) };
-          } catch {
+          } catch (error) {
             // No log, no answer: whatever was read stays here.
+            hub.onError(error);
             body.singleResult = { errors: [{ message: textOf('LOG_UNAVAILABLE'), extensions: { code: 'LOG_UNAVAILABLE' } }] };
             http.status = 503;
           }
@@ -83,7 +87,8 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
 async function announce(hub: Answering, request: Request): Promise<void> {
   try {
     await hub.log.append({ ...(await entryOf(hub, request, undefined)), outcome: 'answered', code: 'INTENT' });
-  } catch {
+  } catch (error) {
+    hub.onError(error);
     throw new Refused('LOG_UNAVAILABLE', textOf('LOG_UNAVAILABLE'), { status: 503 });
   }
 }
@@ -98,6 +103,7 @@ function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Reque
   }
   const variables = coercedVariables(hub.schema, request);
   checkLimits(hub.schema, document, request.operation, variables);
+  checkTexts(document, variables);
   const purpose = isIntrospection(document) ? INTROSPECTION : checkedPurpose(hub.model, context.purpose);
   const asked = askedBy(hub.schema, hub.model, known, document, request.operationName ?? '', variables);
   const grant = decide(hub.model, context.caller, purpose, asked);

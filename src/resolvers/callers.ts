@@ -58,10 +58,15 @@ async function verify(token: string, keys: JWTVerifyGetKey, trust: TokenTrust): 
     return payload;
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw new Refused('TOKEN_EXPIRED', '令牌已过期,请重新登录', { status: 401 });
-    if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError))
-      throw new Refused('IDENTITY_UNAVAILABLE', '身份认证服务暂不可用', { status: 503 });
+    if (isOfIssuer(error)) throw new Refused('IDENTITY_UNAVAILABLE', '身份认证服务暂不可用', { status: 503 });
     throw new Refused('TOKEN_INVALID', '令牌无效', { status: 401 });
   }
+}
+
+/** Whether it is the issuer's keys that could not be had, not the token that is wrong: jose says so of an answer that is no key set without a class of its own. */
+function isOfIssuer(error: unknown): boolean {
+  if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return true;
+  return !(error instanceof errors.JOSEError) || error.code === errors.JOSEError.code;
 }
 
 /** A caller is a named natural person of a known department, or nobody: ZM-3.2.3 asks for the name. */

@@ -53,7 +53,7 @@ function isKnown(model: Model, code: string): boolean {
 }
 
 function withoutNumbers(text: string, today: string): string {
-  return text.replaceAll(/(?<![0-9A-Za-z])(?:\d{17}[\dXx]|\d{15})(?![0-9A-Za-z])/g, (number) => {
+  return text.replaceAll(/(?<!\d)(?:\d{17}[\dXx]|\d{15})(?!\d)/g, (number) => {
     const found = classify(number, today);
     return found.valid && found.kind !== 'uscc' ? '***' : number;
   });

@@ -163,7 +163,7 @@ const pageOf = (first: number, after: string | null | undefined) => ({ first, af
 
 /** The resolver classes, made once the catalog's types exist. They only translate: the reader of the grant decides what there is. */
 export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: ClassType): [ClassType, ...ClassType[]] {
-  type Where = Record<string, unknown> | undefined;
+  type Where = Record<string, unknown> | null | undefined;
   const known = protectedCoordinates(model);
 
   @Resolver()

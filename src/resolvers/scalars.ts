@@ -3,7 +3,8 @@ import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
 const DAY = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/;
 
 function isDay(value: unknown): value is string {
-  return typeof value === 'string' && DAY.test(value) && new Date(`${value}T00:00:00Z`).toISOString().startsWith(value);
+  // PostgreSQL has no year 0.
+  return typeof value === 'string' && DAY.test(value) && value >= '0001' && new Date(`${value}T00:00:00Z`).toISOString().startsWith(value);
 }
 
 /** A calendar day `YYYY-MM-DD`, without time and zone. */

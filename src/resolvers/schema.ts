@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
 import { buildSchemaSync, type ClassType } from 'type-graphql';
 import type { Model } from '../model/types.ts';
+import { buildDictionaryResolvers } from './dictionary.ts';
 import { buildRecordWhere } from './inputs.ts';
 import { buildQualityResolvers } from './quality.ts';
 import { buildResolvers } from './query.ts';
@@ -22,6 +23,7 @@ export function buildGraph(model: Model): GraphQLSchema {
       ...buildResolvers(model, types, buildRecordWhere(model, types)),
       ...buildWorkResolvers(model, types),
       ...buildQualityResolvers(model),
+      ...buildDictionaryResolvers(),
     ] as [ClassType, ...ClassType[]],
     orphanedTypes: [...types.subjects, ...types.records],
     scalarsMap: [Day, Instant, Fen, Decimal].map((scalar) => ({ type: scalar, scalar })) as never,

@@ -70,7 +70,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginUsageReportingDisabled(),
-      answering({ model, schema, sql: pool, keys, log }),
+      answering({ model, schema, sql: pool, keys, log, onError: options.onError }),
     ],
   });
   await apollo.start();
@@ -214,7 +214,8 @@ async function refuse(
       { ...refused.details },
       { log: { id, writer, seq, hash, at } },
     );
-  } catch {
+  } catch (error) {
+    options.onError(error);
     return send(503, 'LOG_UNAVAILABLE', textOf('LOG_UNAVAILABLE'), {});
   }
 }

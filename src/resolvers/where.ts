@@ -19,8 +19,8 @@ export function filteredFields(model: Model, input: string, value: unknown): str
 }
 
 /** A coerced `RecordWhere` as the store takes it. */
-export function toRecordWhere(model: Model, value: Record<string, unknown> | undefined): RecordWhere {
-  if (value === undefined) return {};
+export function toRecordWhere(model: Model, value: Record<string, unknown> | null | undefined): RecordWhere {
+  if (value === undefined || value === null) return {};
   const where: RecordWhere = { fields: comparisonsOf(model, value) };
   const { categories, kind, region, from, to } = value as { [K in keyof RecordWhere]?: RecordWhere[K] | null };
   if (categories) where.categories = categories;

@@ -105,13 +105,13 @@ function actorOf({ caller }: Context): Actor {
 }
 
 /** Ids of work items are plain numbers: they are lists of the office's own work, not credit information. */
-function idOf(text: string): number {
+export function idOf(text: string): number {
   const id = Number(text);
   if (!Number.isSafeInteger(id) || id < 1) throw new Refused('BAD_ID', '编号无效', { status: 400 });
   return id;
 }
 
-function pageSize(first: number): number {
+export function pageSize(first: number): number {
   if (first < 1 || first > LARGEST_PAGE) throw new Refused('BAD_PAGE_SIZE', `每页条数须为 1 至 ${LARGEST_PAGE}`, { status: 400 });
   return first;
 }
