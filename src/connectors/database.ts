@@ -99,13 +99,13 @@ function checkedUrl(url: string, label: string): string {
   return url;
 }
 
-/** SQLSTATE class → what follows. Details and hints are dropped: they repeat the row. */
+/** SQLSTATE class → what follows. Details and hints are dropped: they repeat the row, as data exceptions (22) do in what they quote. */
 function translated(error: unknown, label: string): Error {
   if (error instanceof RetryLater || error instanceof StopStream) return error;
   if (!(error instanceof Error)) return new RetryLater(`database-unreachable: ${label} 连接失败`);
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const cause = new Error(code);
-  const message = `${label}（${code || '无代码'}）${said(error.message)}`;
+  const message = `${label}（${code || '无代码'}）${said(code.startsWith('22') ? error.message.replace(/".*"/s, '***') : error.message)}`;
   if (!/^[0-9A-Z]{5}$/.test(code) || !(error instanceof DatabaseError)) {
     if (error.message.startsWith('SASL')) return new StopStream(`database-login: ${message}`, { cause });
     return new RetryLater(`database-unreachable: ${message}`, { cause });

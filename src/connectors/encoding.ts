@@ -9,13 +9,13 @@ const CHUNK_BYTES = 64 * 1024;
 
 /**
  * UTF-8 (with or without a byte order mark) or GB18030, decided by reading the whole file before a record of it is taken.
- * StopStream names the offset of the first byte that fits neither. A file that begins as UTF-8 and breaks later is broken UTF-8: GB18030
- * reads almost any bytes, and would turn every name in the file into other characters.
+ * StopStream names the offset of the first byte that fits neither. A file that begins as UTF-8 and breaks later, or breaks early and goes on
+ * as UTF-8, is broken UTF-8: GB18030 reads almost any bytes, and would turn every name in the file into other characters.
  */
 export async function encodingOf(path: string): Promise<Encoding> {
   const utf8 = await readThrough(path, 'utf-8');
   if (utf8.badAt === undefined) return 'utf-8';
-  if (utf8.bom || utf8.cjk >= SURELY_UTF8) throw undecodable('UTF-8', utf8.badAt);
+  if (utf8.bom || utf8.cjk >= SURELY_UTF8 || (await isMostlyUtf8(path))) throw undecodable('UTF-8', utf8.badAt);
   const gb18030 = await readThrough(path, 'gb18030');
   if (gb18030.badAt === undefined) return 'gb18030';
   throw undecodable('GB18030', gb18030.badAt);
@@ -60,6 +60,19 @@ async function readThrough(path: string, encoding: Encoding, byByteFrom = Number
   } catch {
     return { badAt: offset, cjk, bom };
   }
+}
+
+/** GB18030 text read as UTF-8 is mostly characters that are none. */
+async function isMostlyUtf8(path: string): Promise<boolean> {
+  const decoder = new TextDecoder('utf-8');
+  let cjk = 0;
+  let bad = 0;
+  for await (const chunk of bytesOf(path)) {
+    const text = decoder.decode(chunk, { stream: true });
+    cjk += text.match(/[\u4e00-\u9fff]/g)?.length ?? 0;
+    bad += text.match(/\ufffd/g)?.length ?? 0;
+  }
+  return cjk >= SURELY_UTF8 && cjk > bad;
 }
 
 async function* bytesOf(path: string): AsyncGenerator<Buffer> {

@@ -119,6 +119,8 @@ function lineOf(no: number, text: string): Line {
 
 function checkedHeader(cells: string[]): string[] {
   const names = cells.map((cell) => cell.trim());
+  // Lines that end in CR alone, or UTF-16: the whole file would be one header.
+  if (names.some((name) => /[\0\r]/.test(name))) throw new StopStream('bad-header: 表头含有控制字符，换行或编码不符');
   if (names.length === 0 || names.includes('')) throw new StopStream('bad-header: 表头有空的列名');
   if (new Set(names).size < names.length) throw new StopStream('bad-header: 表头有重复的列名');
   return names;

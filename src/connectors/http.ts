@@ -5,6 +5,7 @@ import { RetryLater, StopStream } from '../errors.ts';
 import type { Json } from '../model/types.ts';
 import { DEFAULT_TIMEOUT_MS } from './contract.ts';
 import type { OpenOptions } from './contract.ts';
+import { parseJson } from './json.ts';
 
 export interface Request {
   /** For messages: platform and path as configured, never a filled one. */
@@ -24,13 +25,21 @@ export interface Answer {
   afterMs: number | undefined;
 }
 
+/** A file, or what the platform says instead of one. */
+export interface Download extends Answer {
+  file: Buffer | undefined;
+}
+
 export interface Http {
   /** Sends exactly once. RetryLater: no whole answer came. StopStream: an answer came that is no JSON though its status says success. */
   send(request: Request): Promise<Answer>;
+  /** The same for a call that answers with a ZIP file of at most `LARGEST_FILE` bytes; anything else must be JSON. */
+  download(request: Request): Promise<Download>;
   close(): void;
 }
 
 const LARGEST_ANSWER = 32 * 1024 * 1024;
+const LARGEST_FILE = 50 * 1024 * 1024;
 const LONGEST_WAIT_MS = 6 * 3600_000;
 /** The connection was never made, so nothing was sent. */
 const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
@@ -56,6 +65,21 @@ export function openHttp(options: OpenOptions): Http {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
 
   async function send(request: Request): Promise<Answer> {
+    return exchange(request, LARGEST_ANSWER, ({ status, bytes, afterMs }) => ({ status, body: bodyOf(status, bytes, request), afterMs }));
+  }
+
+  function download(request: Request): Promise<Download> {
+    return exchange(request, LARGEST_FILE, ({ status, bytes, afterMs }) => {
+      const file = isSuccess(status) && isZip(bytes) ? bytes : undefined;
+      return { status, body: file ? undefined : bodyOf(status, bytes, request), afterMs, file };
+    });
+  }
+
+  async function exchange<T>(
+    request: Request,
+    largest: number,
+    read: (answer: { status: number; bytes: Buffer; afterMs: number | undefined }) => T,
+  ): Promise<T> {
     const deadline = AbortSignal.timeout(timeoutMs);
     try {
       const response = await client.request<Buffer>({
@@ -68,20 +92,33 @@ export function openHttp(options: OpenOptions): Http {
         },
         data: request.body === undefined ? undefined : JSON.stringify(request.body),
         signal: options.signal ? AbortSignal.any([deadline, options.signal]) : deadline,
+        maxContentLength: largest,
       });
       const afterMs = retryAfter(response.headers['retry-after'], options.now());
-      const success = response.status >= 200 && response.status < 300;
-      return { status: response.status, body: success ? parse(response.data, request.label) : parseLeniently(response.data), afterMs };
+      return read({ status: response.status, bytes: response.data, afterMs });
     } catch (error) {
       if (!isAxiosError(error)) throw error;
-      throw failure(request.label, error.code, error.message, deadline.aborted, options.signal?.aborted ?? false);
+      throw failure(request.label, error.code, error.message, deadline.aborted, options.signal?.aborted ?? false, largest);
     }
   }
   function close(): void {
     agents.httpAgent.destroy();
     agents.httpsAgent.destroy();
   }
-  return { send, close };
+  return { send, download, close };
+}
+
+function bodyOf(status: number, bytes: Buffer, { label }: Request): Json | undefined {
+  return (isSuccess(status) ? parse : parseLeniently)(bytes, label);
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300;
+}
+
+/** By its first bytes: platforms give files the content type of whatever they please. `PK\5\6` is an archive without entries. */
+function isZip(bytes: Buffer): boolean {
+  return bytes[0] === 0x50 && bytes[1] === 0x4b && (bytes[2] === 3 || bytes[2] === 5);
 }
 
 /** Whether a RetryLater of `send` means that the other side cannot have seen the request. */
@@ -92,7 +129,7 @@ export function neverSent(error: RetryLater): boolean {
 /** Status → what follows, for all transports over HTTP. Success statuses and 401/403 (a login may help) are left to the caller. */
 export function mustBeReadable(answer: Answer, label: string, message: string): void {
   const { status, afterMs } = answer;
-  if (status >= 200 && status < 300) return;
+  if (isSuccess(status)) return;
   if (isBusy(status)) throw new RetryLater(`platform-busy: ${label} 暂时不可用（HTTP ${status}）${message}`, { afterMs });
   if (status >= 300 && status < 400)
     throw new StopStream(`platform-redirect: ${label} 要求跳转（HTTP ${status}），请核对接口地址或登录状态`);
@@ -127,27 +164,35 @@ function parse(bytes: Buffer, label: string): Json {
   if (/^\s*</.test(text)) throw new StopStream(`not-json: ${label} 返回了网页而不是数据，可能是登录页或网关拦截页`);
   try {
     decoder.decode();
-    return JSON.parse(text) as Json;
-  } catch {
+    return parseJson(text, label);
+  } catch (error) {
+    if (error instanceof StopStream) throw error;
     throw new RetryLater(`cut-answer: ${label} 的应答不是完整的 JSON`);
   }
 }
 
-function parseLeniently(bytes: Buffer): Json | undefined {
+function parseLeniently(bytes: Buffer, label: string): Json | undefined {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Json;
+    return parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes), label);
   } catch {
     return undefined;
   }
 }
 
 /** The axios error itself is not kept: it holds the headers and the body that were sent. */
-function failure(label: string, code: string | undefined, message: string, late: boolean, stopped: boolean): RetryLater | StopStream {
+function failure(
+  label: string,
+  code: string | undefined,
+  message: string,
+  late: boolean,
+  stopped: boolean,
+  largest: number,
+): RetryLater | StopStream {
   const cause = new Error(code ?? 'unknown');
   if (stopped) return new RetryLater(`stopped: ${label} 的调用被停止`, { cause });
   if (late) return new RetryLater(`platform-timeout: ${label} 未在规定时间内完整应答`, { cause });
   if (message.startsWith('maxContentLength') || message.startsWith('maxBodyLength')) {
-    return new StopStream(`too-large: ${label} 的报文超过 ${LARGEST_ANSWER / 1024 / 1024} MB`, { cause });
+    return new StopStream(`too-large: ${label} 的报文超过 ${largest / 1024 / 1024} MB`, { cause });
   }
   return new RetryLater(`platform-unreachable: ${label} 连接失败或中断（${code ?? 'unknown'}）`, { cause });
 }

@@ -4,7 +4,7 @@ import type { Json, NationalInsuranceVia } from '../model/types.ts';
 import type { OpenOptions, Page, PullFrom, RawRecord } from './contract.ts';
 import { address, mustBeReadable } from './http.ts';
 import type { Http } from './http.ts';
-import { toRecord } from './paging.ts';
+import { notTooMany, toRecord } from './paging.ts';
 import { said } from './said.ts';
 import { fillJson, textAt, valueAt } from './template.ts';
 import { envelope, tifHeaders } from './tif.ts';
@@ -141,8 +141,15 @@ function resultOf(body: Json | undefined, label: string): Output | Refusal {
 }
 
 function recordsOf(output: Json, via: NationalInsuranceVia, at: string): RawRecord[] {
-  const node = valueAt(output, via.node) ?? [];
-  return (Array.isArray(node) ? node : [node]).map((row, i) => toRecord(row, `${at} row ${i + 1}`));
+  const found = valueAt(output, via.node);
+  // Nothing at all means no rows; something else than the node means that the interface has changed.
+  if (found === undefined && !isEmpty(output)) throw new StopStream(`unexpected-shape: 国家医保平台 ${via.infno} 的应答没有 ${via.node}`);
+  const node = found ?? [];
+  return notTooMany(Array.isArray(node) ? node : [node], `国家医保平台 ${via.infno}`).map((row, i) => toRecord(row, `${at} row ${i + 1}`));
+}
+
+function isEmpty(output: Json): boolean {
+  return output === '' || (typeof output === 'object' && (output === null || Object.keys(output).length === 0));
 }
 
 function combinations(choices: Record<string, string[]>): Record<string, string>[] {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { RetryLater, StopStream } from '../errors.ts';
 import type { HttpVia, Json } from '../model/types.ts';
 import type { OpenOptions, Page, RawRecord } from './contract.ts';
+import { faultOf } from './json.ts';
 import { localTime, minutesBefore } from './local-time.ts';
 import type { Call, Session } from './login.ts';
 import { textAt, valueAt } from './template.ts';
@@ -9,6 +10,8 @@ import { textAt, valueAt } from './template.ts';
 const BEGINNING = '1970-01-01 00:00:00';
 /** How often rows may leave a window while it is read before the run gives up for now. */
 const MOST_STEPS_BACK = 50;
+/** Of one answer. */
+const MOST_ROWS = 100_000;
 
 /** A window (since, until] of which `page` is read next; without `until` the window before is finished. */
 interface Window {
@@ -85,9 +88,15 @@ function windowFrom(cursor: Json | null, overlapMinutes: number, now: Date, labe
 
 function rowsOf(body: Json, via: HttpVia, label: string): Json[] {
   const items = valueAt(body, via.items);
-  if (Array.isArray(items)) return items;
+  if (Array.isArray(items)) return notTooMany(items, label);
   if ((items === undefined || items === null) && via.total !== undefined && textAt(body, via.total) === '0') return [];
   throw new StopStream(`unexpected-shape: ${label} 的应答在 ${via.items} 处没有列表`);
+}
+
+/** A small body can hold millions of rows that are nothing, and each costs more than its bytes. */
+export function notTooMany(rows: Json[], label: string): Json[] {
+  if (rows.length > MOST_ROWS) throw new StopStream(`too-large: ${label} 的一次应答超过 ${MOST_ROWS} 行`);
+  return rows;
 }
 
 function totalOf(body: Json, via: HttpVia, label: string): number | undefined {
@@ -124,8 +133,12 @@ function toRecords(rows: Json[], page: number): RawRecord[] {
   return rows.map((row, i) => toRecord(row, `page ${page} row ${i + 1}`));
 }
 
+const SAYS = { 'repeated-key': '该行有重复的键', 'too-deep': '该行嵌套过深' };
+
 /** A row that is no object is kept as it came under the key `value`. */
 export function toRecord(row: Json, at: string): RawRecord {
-  if (row !== null && typeof row === 'object' && !Array.isArray(row)) return { at, data: row };
+  const fault = faultOf(row);
+  if (row !== null && typeof row === 'object' && !Array.isArray(row))
+    return { at, data: row, ...(fault ? { broken: { rule: fault, message: SAYS[fault] } } : {}) };
   return { at, data: { value: row }, broken: { rule: 'bad-row', message: '该行不是键值对象' } };
 }

@@ -31,7 +31,7 @@ export function textOf(source: unknown, where: string): string {
 
 /** Refuses text of more than `max` characters (code points). */
 export function limited(text: string, max: number, where: string): string {
-  if (text.length > max && [...text].length > max) throw reject('too-long', where);
+  if (text.length > max && (text.length > 2 * max || [...text].length > max)) throw reject('too-long', where);
   return text;
 }
 
@@ -45,7 +45,9 @@ export function foldingLookup<T>(entries: Iterable<readonly [string, T]>): (text
 
 /** The first n characters, never half of one. */
 export function firstCharacters(text: string, n: number): string {
-  return text.length <= n ? text : [...text].slice(0, n).join('');
+  if (text.length <= n) return text;
+  const characters = Array.from(text.slice(0, 2 * n));
+  return characters.slice(0, n).join('');
 }
 
 function clean(source: string, where: string): string {
@@ -57,7 +59,8 @@ function clean(source: string, where: string): string {
     } else if (c >= 0x300 && !isStable(c)) settled = false;
   }
   if (settled) return source.trim();
-  if (!source.isWellFormed()) throw reject('bad-text', where);
+  // U+FFFD stands where a decoder met bytes it did not know: what was there is lost.
+  if (!source.isWellFormed() || source.includes('\ufffd')) throw reject('bad-text', where);
   return source.trim().normalize('NFC');
 }
 
