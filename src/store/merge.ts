@@ -9,6 +9,8 @@ import type { Sql } from './sql.ts';
  * moved is kept, so that it can be undone. `from` stays as an empty subject. In the caller's transaction.
  */
 export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: number, into: number): Promise<number> {
+  // Before anything moves: a page that is writing to either of them commits first and is moved too, one that comes later finds them merged.
+  await sql.query('select from subject where id = any($1) order by id for no key update', [[from, into]]);
   const identifiers = await sql.query<{ token: Buffer }>(
     'update subject_identifier set subject_id = $2 where subject_id = $1 returning token',
     [from, into],

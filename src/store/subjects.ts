@@ -12,7 +12,7 @@ export interface Resolution {
   conflicts: MappedRecord[];
 }
 
-/** Another transaction made a subject of this page at the same moment: roll back and do the page again. */
+/** Another transaction made or merged a subject of this page at the same moment: roll back and do the page again. */
 export class SubjectRace extends Error {}
 
 /**
@@ -231,7 +231,11 @@ async function describe(sql: Sql, told: ReadonlyMap<number, Told>): Promise<void
   const rows = ids.map((id) => told.get(id)).filter((e) => e !== undefined);
   const column = (i: number) => rows.map((e) => e.columns[i] ?? null);
   // Held until the page is committed: what another page tells of these subjects meanwhile would be lost, and its records left in the old region.
-  await sql.query('select from subject where id = any($1) order by id for no key update', [ids]);
+  const held = await sql.query<{ merged: boolean }>(
+    'select merged_into is not null as merged from subject where id = any($1) order by id for no key update',
+    [ids],
+  );
+  if (held.rows.some((row) => row.merged)) throw new SubjectRace('a subject of this page became one with another at the same moment');
   // A name or region once taken from a registration is replaced only by a registration; a field once known is never blanked.
   const { rows: changed } = await sql.query<{ id: number }>(
     `with told as (
