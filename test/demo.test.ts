@@ -15,10 +15,27 @@ interface Report {
   log: { entries: number; verified: boolean };
 }
 
+/** A configured system: the demo fails if it takes any of these for its own. */
+const ELSEWHERE = Object.fromEntries(
+  [
+    'DATABASE_URL',
+    'REDIS_URL',
+    'HUB_KEYS',
+    'OIDC_ISSUER',
+    'OIDC_AUDIENCE',
+    'OIDC_JWKS_URL',
+    'CREDIT_CHINA_URL',
+    'CREDIT_CHINA_SECRET',
+  ].flatMap((name) => [
+    [name, 'nonsense'],
+    [`${name}_FILE`, '/nonsense/file'],
+  ]),
+);
+
 /** `npm run demo -- --once` on a machine where nothing is to be found: no programs, no database, no Redis. */
 async function demoOnce(folder: string): Promise<{ code: number | null; out: string; err: string }> {
   const args = ['--disable-warning=ExperimentalWarning', '--import', './scripts/ts-hook.mjs', 'src/main.ts', 'demo', '--once'];
-  const env = { PATH: '/nonsense', HUB_DATA: folder, DATABASE_URL: 'nonsense', REDIS_URL: 'nonsense', HUB_KEYS: 'nonsense' };
+  const env = { PATH: '/nonsense', HUB_DATA: folder, ...ELSEWHERE };
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env });
   const said = { out: '', err: '' };
   child.stdout.on('data', (chunk: Buffer) => (said.out += chunk.toString()));

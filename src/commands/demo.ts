@@ -21,13 +21,16 @@ import { openServer, openWorker, stopSignal } from './services.ts';
 
 const SEED = 7;
 
+/** All that the demo takes from the environment. What else is set there belongs to a configured system. */
+const TAKEN = ['HUB_HOST', 'HUB_PORT', 'HUB_NODE', 'HUB_DATA', 'HUB_SCHEMA', 'LOG_LEVEL', 'HUB_TEST_UNSAFE'];
+
 /**
- * `npm run demo`: everything on this machine and nothing else installed. It never touches a configured database, Redis, key ring or issuer: those
- * variables are set aside. With `once` the progress goes to standard error and one JSON object to standard output.
+ * `npm run demo`: everything on this machine and nothing else installed. It never touches a configured database, Redis, key ring, issuer or
+ * platform. With `once` the progress goes to standard error and one JSON object to standard output.
  */
 export async function demo(given: Environment, options: { once: boolean }): Promise<void> {
-  const { DATABASE_URL: _1, REDIS_URL: _2, HUB_KEYS: _3, HUB_KEYS_FILE: _4, OIDC_JWKS_URL: _5, ...rest } = given;
-  const environment: Environment = { LOG_LEVEL: 'error', ...rest, ...(options.once ? { HUB_PORT: '0' } : {}) };
+  const taken = Object.fromEntries(TAKEN.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
+  const environment: Environment = { LOG_LEVEL: 'error', ...taken, ...(options.once ? { HUB_PORT: '0' } : {}) };
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   const data = generate({ seed: SEED });
   say('starting PostgreSQL and the sandboxes of three platforms …');
