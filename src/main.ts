@@ -6,7 +6,7 @@ import { identify } from './commands/identify.ts';
 import { openRuntime } from './commands/runtime.ts';
 import { FAULT_HELP, sandbox, type SandboxCommand } from './commands/sandbox.ts';
 import { serve, work } from './commands/services.ts';
-import { sync } from './commands/sync.ts';
+import { sync, type SyncCommand } from './commands/sync.ts';
 import { token } from './commands/token.ts';
 import { readConfig } from './config.ts';
 import { BadModel } from './errors.ts';
@@ -59,8 +59,9 @@ program
   .command('sync')
   .argument('<connector/stream>', 'e.g. credit-china/penalties')
   .option('--file <path>', 'a CSV file with a header row instead of the platform (UTF-8 or GB18030)')
+  .option('--keys-stdin', 'ask about those whom the lines of standard input name: number, tab, name')
   .description('run one stream once in this process and print its counts')
-  .action((name: string, options: { file?: string }) => sync(environment, name, options));
+  .action((name: string, options: SyncCommand) => sync(environment, name, options, process.stdin));
 
 program
   .command('token')

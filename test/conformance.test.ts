@@ -10,10 +10,12 @@ import { pullFile } from '../src/connectors/file.ts';
 import { RejectRecord, RetryLater, StopStream } from '../src/errors.ts';
 import { type CompiledMapping, compileMapping } from '../src/mapping/compile.ts';
 import { contentOf, type MappedRecord } from '../src/mapping/record.ts';
-import { pullStreams } from '../src/model/load.ts';
+import { compileDictionary } from '../src/mapping/dictionary.ts';
+import { dictionaryStreams, pullStreams } from '../src/model/load.ts';
 import type { Connector, Mapping, PullStream, Value } from '../src/model/types.ts';
 import { generate } from '../src/sandbox/generate.ts';
 import { FRONT_DATABASE, RETURN_FLOW } from '../src/sandbox/tables.ts';
+import { applyDictionaryPage } from '../src/store/page.ts';
 import { faultsOfRecord } from './setup/catalog-check.ts';
 import { type Double, doubleOf, type RawRow } from './setup/doubles.ts';
 import { apply, inRun, MODEL, openStore, pageOf, type Store, TODAY } from './setup/store.ts';
@@ -30,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => store.drop());
 
 async function fixtureOf(name: string): Promise<RawRow[]> {
-  const rows = data.streams.get(name);
+  const rows = data.streams.get(name) ?? data.onDemand.get(name);
   if (rows !== undefined) return rows.slice(-MOST_ROWS);
   const file = fileURLToPath(new URL(`fixtures/${name.replace('/', '-')}.csv`, import.meta.url));
   if (!existsSync(file)) return [];
@@ -174,6 +176,76 @@ describe.each(STREAMS)('%s', (name, stream) => {
     if (double.mostPages === undefined) await expect(read()).rejects.toBeInstanceOf(StopStream);
     else await read();
     expect(pages).toBeLessThanOrEqual(double.mostPages ?? 1);
+  });
+});
+
+const DICTIONARIES = dictionaryStreams(MODEL).map((stream) => [`${stream.connector}/${stream.id}`, stream] as const);
+
+describe.each(DICTIONARIES)('the code table %s', (name, stream) => {
+  const { map } = compileDictionary(stream);
+  const { dictionary } = stream;
+  let rows: RawRow[];
+  let double: Double;
+
+  beforeAll(async () => {
+    rows = await fixtureOf(name);
+    if (rows.length === 0) throw new Error(`${name} has no fixture: rows in the sandbox, or test/fixtures/${name.replace('/', '-')}.csv`);
+    double = await doubleOf(MODEL.connectors.get(stream.connector) as Connector, stream, rows);
+  });
+  afterAll(() => double?.close());
+
+  const valueOf = (row: RawRow): string => {
+    const { type, code, region } = map(row).value;
+    return JSON.stringify([type, code, region]);
+  };
+  const storePage = (values: RawRow[]) =>
+    inRun(store, stream, (run) =>
+      applyDictionaryPage(store.pool, store.keys, stream, run, { values: values.map((row) => map(row).value), issues: [], cursor: null }),
+    );
+
+  it('P5 reads all its pages to an end, and misses nothing after a stop', async () => {
+    await double.behave('well');
+    const pages = await collect(double.pages());
+    expect(pages.flatMap((page) => page.records.filter((record) => record.broken))).toEqual([]);
+    expect(pages.flatMap((page) => page.records)).toHaveLength(rows.length);
+    expect(pages.map((page) => page.last)).toEqual(pages.map((_, i) => i === pages.length - 1));
+    const cursor = JSON.parse(JSON.stringify(pages[0]?.cursor ?? null)) as Page['cursor'];
+    const rest = pages[0]?.last ? [] : await collect(double.pages({ cursor }));
+    const told = [...(pages[0]?.records ?? []), ...rest.flatMap((page) => page.records)].map(({ data: row }) => valueOf(row));
+    expect(new Set(told)).toEqual(new Set(rows.map(valueOf)));
+  });
+
+  it('P5 a page that comes again changes nothing: in = stored + unchanged + issues', async () => {
+    const [first, second] = [await storePage(rows), await storePage(rows)];
+    expect(first.stored).toBeGreaterThan(0);
+    expect(first.stored + first.unchanged + first.issues).toBe(rows.length);
+    expect([second.stored, second.unchanged]).toEqual([0, rows.length]);
+  });
+
+  it('P11 refuses a value without type, code or name, and reports a key that nobody mapped or ignored', () => {
+    const [row = {}] = rows;
+    for (const { from, literal } of [dictionary.type, dictionary.code, dictionary.name]) {
+      if (literal !== undefined) continue;
+      expect(() => map(without(row, from))).toThrow(RejectRecord);
+    }
+    expect(map({ ...row, A_NEW_KEY: '1' }).unknownKeys).toEqual(['A_NEW_KEY']);
+    const columns = RETURN_FLOW.find((table) => table.stream === name)?.columns.trim() ?? '';
+    const all = columns.split(/\s+/).map((column) => [column.split(':')[0] ?? '', null] as const);
+    expect(map({ ...Object.fromEntries(all.filter(([key]) => key !== '')), ...row }).unknownKeys).toEqual([]);
+  });
+
+  it('P18 is tried again later when the platform is away, and stops when it refuses', async () => {
+    await double.behave('busy');
+    await expect(collect(double.pages())).rejects.toBeInstanceOf(RetryLater);
+    await double.behave('refusing');
+    const before = double.logins();
+    await expect(collect(double.pages())).rejects.toBeInstanceOf(StopStream);
+    expect(double.logins() - before).toBeLessThanOrEqual(2);
+  });
+
+  it('P5 comes to an end although the platform gives the same again for ever', async () => {
+    await double.behave('looping');
+    expect((await collect(double.pages())).length).toBeLessThanOrEqual(double.mostPages ?? 1);
   });
 });
 

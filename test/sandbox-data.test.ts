@@ -17,9 +17,13 @@ const OF_PERSONS = ['practitioners', 'physicians', 'pharmacists', 'nurses', 'tec
 const OF_INSURED = ['insured-persons', 'insurance-relations', 'resident-contributions', 'benefit-suspensions'].map(
   (id) => `national-insurance/${id}`,
 );
+const CODE_TABLES = ['dictionary-types', 'dictionaries', 'place-dictionaries', 'dictionary-query', 'drug-catalogue'].map(
+  (id) => `national-insurance/${id}`,
+);
 /** Of the province's three platforms; what further ones tell of single organisations is theirs. */
 const ORGANISATION_STREAMS = [...data.streams.keys()].filter(
-  (stream) => /^(national-insurance|credit-china|hunan-credit)\//.test(stream) && ![...OF_PERSONS, ...OF_INSURED].includes(stream),
+  (stream) =>
+    /^(national-insurance|credit-china|hunan-credit)\//.test(stream) && ![...OF_PERSONS, ...OF_INSURED, ...CODE_TABLES].includes(stream),
 );
 
 describe('the data of the sandbox', () => {

@@ -5,9 +5,11 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readConfig } from '../config.ts';
+import { runPull } from '../jobs/pull.ts';
 import { syncAll } from '../jobs/sync.ts';
 import { enqueueStream } from '../jobs/worker.ts';
 import { verifyLog } from '../log/verify.ts';
+import { findStream } from '../model/load.ts';
 import { mintToken } from '../resolvers/token.ts';
 import { generate, type SandboxData } from '../sandbox/generate.ts';
 import { openOutbox } from '../store/outbox.ts';
@@ -16,7 +18,7 @@ import { checkDirt } from './demo-dirt.ts';
 import { DEMO_DEPARTMENTS, type DemoDepartment, demoQuery } from './demo-query.ts';
 import { openPlatforms } from './platforms.ts';
 import { showProgress } from './progress.ts';
-import { type Environment, openRuntime } from './runtime.ts';
+import { type Environment, jobsOf, openRuntime, type Runtime } from './runtime.ts';
 import { openServer, openWorker, stopSignal } from './services.ts';
 
 const SEED = 7;
@@ -46,6 +48,7 @@ export async function demo(given: Environment, options: { once: boolean }): Prom
     const worker = await openWorker(runtime, 4);
     say('synchronising every stream …');
     await syncAll(worker, runtime.model, 'demo', showProgress(process.stderr));
+    await askForPersons(runtime, data);
     await waitForReceipts(worker, runtime.pool);
     const server = await openServer(runtime);
     const streams = await countsSince(runtime.pool, before);
@@ -63,6 +66,18 @@ export async function demo(given: Environment, options: { once: boolean }): Prom
     await stopSignal();
   } finally {
     await runtime.close();
+  }
+}
+
+/** What an officer does with `hub sync … --keys-stdin`: the showcase's practitioner and a few others. */
+async function askForPersons(runtime: Runtime, data: SandboxData): Promise<void> {
+  const jobs = jobsOf(runtime, await runtime.log('demo'));
+  const { practitionerIdNumber, practitionerName } = data.showcase;
+  for (const [name, rows] of data.onDemand) {
+    const stream = findStream(runtime.model, name);
+    const others = rows.slice(0, 10).map((row) => `${row['certno']}\t${row['psn_name']}`);
+    const lines = [...new Set([`${practitionerIdNumber}\t${practitionerName}`, ...others])];
+    if (stream?.direction === 'pull') await runPull(jobs, stream, { trigger: 'demo', lines });
   }
 }
 

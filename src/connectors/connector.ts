@@ -1,5 +1,5 @@
 import { StopStream } from '../errors.ts';
-import type { Connector, DatabaseVia, DropFolder, HttpPushVia, HttpVia, ManualVia, PullStream, PushStream, Via } from '../model/types.ts';
+import type { Connector, DatabaseVia, DropFolder, HttpPushVia, HttpVia, ManualVia, PushStream, ReadStream, Via } from '../model/types.ts';
 import type { OpenConnector, OpenOptions, Page, PullFrom, PushItem, PushResult } from './contract.ts';
 import { openDatabase } from './database.ts';
 import type { Database } from './database.ts';
@@ -35,7 +35,7 @@ export function openConnector(connector: Connector, settings: Readonly<Record<st
     return cached(databases, url, () => openDatabase(fillText(url, settings), connector.zh, options));
   }
 
-  async function* pull(stream: PullStream, from: PullFrom): AsyncGenerator<Page> {
+  async function* pull(stream: ReadStream, from: PullFrom): AsyncGenerator<Page> {
     // A file must not get round the second person's approval.
     if (stream.via.kind === 'manual') throw new StopStream(`manual-entry: ${stream.zh} 由人工录入并经复核，不能批量导入`);
     yield* from.file === undefined ? pullVia(stream.via, from, stream.zh) : pullFile(from.file, from.cursor, options);

@@ -2,7 +2,7 @@
  * What a connector gives to and takes from the jobs. Everything here is raw: nothing is trimmed, converted or judged, that is the mapping's
  * work. Every failure is a `RetryLater` or a `StopStream`; anything else thrown from this folder is a bug.
  */
-import type { Json, PullStream, PushStream } from '../model/types.ts';
+import type { Json, PushStream, ReadStream } from '../model/types.ts';
 
 export interface RawRecord {
   /** Where in the source: `page 3 row 17`, `line 42`. Never holds a value of the record. */
@@ -36,6 +36,8 @@ export interface PullFrom {
   cursor: Json | null;
   /** Known subject identifiers of a scheme after `after`, ordered, at most `limit`; needed by streams that ask per subject. */
   keys?: (scheme: string, after: string | null, limit: number) => Promise<string[]>;
+  /** Whom a stream that runs on demand asks about, one a line; blank ones are passed over. */
+  lines?: readonly string[];
   /** A CSV file that stands in for the transport of the stream. */
   file?: string;
 }
@@ -70,7 +72,7 @@ export interface OpenOptions {
 
 export interface OpenConnector {
   /** Pages in order. A run may stop after any page and go on later from that page's cursor. */
-  pull(stream: PullStream, from: PullFrom): AsyncIterable<Page>;
+  pull(stream: ReadStream, from: PullFrom): AsyncIterable<Page>;
   /**
    * One result per item that was sent, as soon as it is known. An item without a result was not sent: an earlier version of the same record
    * is unknown, or the iteration ended with an error. The results given before an error hold.

@@ -3,7 +3,10 @@ import { RetryLater, StopStream } from '../errors.ts';
 import type { Json, NationalInsuranceVia } from '../model/types.ts';
 import type { OpenOptions, Page, PullFrom, RawRecord } from './contract.ts';
 import { address, mustBeReadable } from './http.ts';
-import type { Http } from './http.ts';
+import type { Answer, Http, Request } from './http.ts';
+import { localTime } from './local-time.ts';
+import { batchesOf } from './national-asked.ts';
+import { pullFiles } from './national-file.ts';
 import { notTooMany, toRecord } from './paging.ts';
 import { said } from './said.ts';
 import { fillJson, textAt, valueAt } from './template.ts';
@@ -42,12 +45,17 @@ export function openNationalInsurance(http: Http, settings: Readonly<Record<stri
   let sequence = randomInt(10_000);
   let signNo: Promise<string> | undefined;
 
-  async function call(infno: string, input: Json, onBehalfOf: string | undefined): Promise<Output | Refusal> {
+  function call(infno: string, input: Json, onBehalfOf: string | undefined): Promise<Output | Refusal> {
+    return signedIn(infno, (number) => transact({ infno, input, onBehalfOf, signNo: number }));
+  }
+
+  /** Once more under a new sign-in when the platform no longer knows the one that was used. */
+  async function signedIn<T extends object>(infno: string, once: (number: string) => Promise<T | Refusal>): Promise<T | Refusal> {
     const used = (signNo ??= signIn());
-    const first = await transact({ infno, input, onBehalfOf, signNo: await settled(used) });
+    const first = await once(await settled(used));
     if (!('refused' in first) || !first.refused.includes('签到')) return first;
     if (signNo === used) signNo = undefined;
-    const again = await transact({ infno, input, onBehalfOf, signNo: await settled((signNo ??= signIn())) });
+    const again = await once(await settled((signNo ??= signIn())));
     if ('refused' in again && again.refused.includes('签到'))
       throw new StopStream(`sign-in-refused: 国家医保平台 ${infno} ${again.refused}`);
     return again;
@@ -71,55 +79,75 @@ export function openNationalInsurance(http: Http, settings: Readonly<Record<stri
   }
 
   async function transact(transaction: Transaction): Promise<Output | Refusal> {
+    const request = requestOf(transaction);
+    const answer = await http.send(request);
+    return readable(answer, request.label);
+  }
+
+  /** 9102: the file itself, or the envelope with what is wrong. The institution is the platform's own word for "no institution's". */
+  async function download(query: string, name: string): Promise<Uint8Array> {
+    const input = { fsDownloadIn: { file_qury_no: query, filename: name, fixmedins_code: 'plc' } };
+    const found = await signedIn('9102', async (number) => {
+      const request = requestOf({ infno: '9102', input, onBehalfOf: undefined, signNo: number });
+      const answer = await http.download({ ...request, headers: { ...request.headers, accept: '*/*' } });
+      return answer.file ? { file: answer.file } : readable(answer, request.label);
+    });
+    if ('file' in found) return found.file;
+    throw new StopStream('refused' in found ? refusedBy('9102', found) : 'unexpected-shape: 国家医保平台 9102 的应答不是文件');
+  }
+
+  function requestOf(transaction: Transaction): Request {
     const label = `国家医保平台 ${transaction.infno}`;
     const at = options.now();
     sequence = (sequence + 1) % 10_000;
-    const answer = await http.send({
+    return {
       label,
       method: 'POST',
       url: address(url, transaction.infno, label),
       headers: tifHeaders(paasId, secret, randomBytes(5).toString('hex'), at),
       query: {},
       body: envelope(sender, transaction, at, sequence),
-    });
-    mustBeReadable(answer, label, said(textAt(answer.body, 'err_msg') ?? textAt(answer.body, 'message')));
-    return resultOf(answer.body, label);
+    };
+  }
+
+  async function askFor(via: NationalInsuranceVia, version: string): Promise<Json> {
+    const answer = await call(via.infno, fillJson(via.input, { ...settings, ...today(), version }), undefined);
+    if ('refused' in answer) throw new StopStream(refusedBy(via.infno, answer));
+    return answer.output;
+  }
+
+  function today(): Record<string, string> {
+    return { today: localTime(options.now()).slice(0, 10) };
   }
 
   async function* pull(via: NationalInsuranceVia, from: PullFrom): AsyncGenerator<Page> {
-    const { each } = via;
-    if (each === undefined) {
-      const answer = await call(via.infno, fillJson(via.input, settings), undefined);
-      if ('refused' in answer) throw new StopStream(`platform-refused: 国家医保平台 ${via.infno} ${answer.refused}`);
-      yield { records: recordsOf(answer.output, via, `${via.infno}`), cursor: null, last: true };
+    if (via.file) {
+      yield* pullFiles({ ask: (version) => askFor(via, version), download }, via, via.file, from.cursor);
       return;
     }
-    if (from.keys === undefined) throw new StopStream(`keys-required: ${via.infno} 需要按已知的 ${each.scheme} 逐一查询`);
-    let after = afterOf(from.cursor);
     let answered = false;
-    for (;;) {
-      const codes = await from.keys(each.scheme, after, each.size);
+    for await (const { asked, cursor, last } of batchesOf(via, from)) {
       const records: RawRecord[] = [];
-      let refusal: string | undefined;
-      for (const [i, code] of codes.entries()) {
-        for (const choice of combinations(each.with)) {
-          const at = [via.infno, `subject ${i + 1}`, ...Object.entries(choice).map(([name, value]) => `${name}=${value}`)].join(' ');
-          const answer = await call(via.infno, fillJson(via.input, { ...settings, ...choice, code }), via.onBehalf ? code : undefined);
+      let refusal: Refusal | undefined;
+      for (const { at: who, values, broken } of asked) {
+        if (broken) records.push({ at: `${via.infno} ${who}`, data: values, broken });
+        for (const choice of broken ? [] : combinations(via.each?.with ?? {})) {
+          const chosen = Object.entries(choice).map(([name, value]) => `${name}=${value}`);
+          const at = [via.infno, who, ...chosen].filter((part) => part !== '').join(' ');
+          const input = fillJson(via.input, { ...settings, ...today(), ...choice, ...values });
+          const answer = await call(via.infno, input, via.onBehalf ? values['code'] : undefined);
           if ('refused' in answer) {
-            refusal = answer.refused;
-            records.push({ at, data: { code, ...choice }, broken: { rule: 'platform-refused', message: refusal } });
+            refusal = via.each?.ask ? discreet(answer, values) : answer;
+            records.push({ at, data: { ...values, ...choice }, broken: { rule: 'platform-refused', message: refusal.refused } });
           } else {
             answered = true;
             records.push(...recordsOf(answer.output, via, at));
           }
         }
       }
-      // One code the platform refuses is that code's problem; when it answers none, it is the stream's.
-      if (refusal !== undefined && !answered) throw new StopStream(`platform-refused: 国家医保平台 ${via.infno} ${refusal}`);
-      const last = codes.length < each.size;
-      after = codes.at(-1) ?? after;
-      yield { records, cursor: last ? null : { after }, last };
-      if (last) return;
+      // One code the platform refuses is that code's problem; when it answers none, it is the stream's. Lines are asked by a person, who sees it.
+      if (refusal !== undefined && !answered && via.each?.ask === undefined) throw new StopStream(refusedBy(via.infno, refusal));
+      yield { records, cursor, last };
     }
   }
 
@@ -130,7 +158,9 @@ export function openNationalInsurance(http: Http, settings: Readonly<Record<stri
  * `infcode` comes as the number 0 or the text "0"; in Hunan an error may come with 0 and a text in `err_msg`. An answer without `infcode` is
  * a gateway's, which may know better later.
  */
-function resultOf(body: Json | undefined, label: string): Output | Refusal {
+function readable(answer: Answer, label: string): Output | Refusal {
+  mustBeReadable(answer, label, said(textAt(answer.body, 'err_msg') ?? textAt(answer.body, 'message')));
+  const { body } = answer;
   const infcode = textAt(body, 'infcode');
   const message = said(textAt(body, 'err_msg') ?? textAt(body, 'message') ?? textAt(body, 'msg'));
   if (infcode === undefined) throw new RetryLater(`gateway-answer: ${label} 返回了网关应答而不是交易应答：${message}`);
@@ -145,7 +175,23 @@ function recordsOf(output: Json, via: NationalInsuranceVia, at: string): RawReco
   // Nothing at all means no rows; something else than the node means that the interface has changed.
   if (found === undefined && !isEmpty(output)) throw new StopStream(`unexpected-shape: 国家医保平台 ${via.infno} 的应答没有 ${via.node}`);
   const node = found ?? [];
-  return notTooMany(Array.isArray(node) ? node : [node], `国家医保平台 ${via.infno}`).map((row, i) => toRecord(row, `${at} row ${i + 1}`));
+  const rows = notTooMany(Array.isArray(node) ? node : [node], `国家医保平台 ${via.infno}`);
+  return rows.map((row, i) => withFirst(toRecord(row, `${at} row ${i + 1}`), output, via));
+}
+
+/** The first items of the nodes that belong to the record, and every node that nobody named. */
+function withFirst(record: RawRecord, output: Json, { node, first }: NationalInsuranceVia): RawRecord {
+  if (first === undefined || record.broken) return record;
+  const beside: RawRecord[] = Object.entries(output ?? {}).flatMap(([name, value]: [string, Json]) => {
+    if (name === node) return [];
+    if (!first.includes(name)) return [{ at: record.at, data: { [name]: value } }];
+    const item = Array.isArray(value) ? value[0] : value;
+    if (item === undefined || item === null) return [];
+    const { data, ...rest } = toRecord(item, record.at);
+    return [{ ...rest, data: Object.fromEntries(Object.entries(data).map(([key, one]) => [`${name}.${key}`, one])) }];
+  });
+  const broken = beside.find((one) => one.broken)?.broken;
+  return { ...record, data: Object.assign({ ...record.data }, ...beside.map((one) => one.data)), ...(broken ? { broken } : {}) };
 }
 
 function isEmpty(output: Json): boolean {
@@ -158,8 +204,13 @@ function combinations(choices: Record<string, string[]>): Record<string, string>
   return all;
 }
 
-function afterOf(cursor: Json | null): string | null {
-  return textAt(cursor ?? undefined, 'after') ?? null;
+function refusedBy(infno: string, { refused }: Refusal): string {
+  return `platform-refused: 国家医保平台 ${infno} ${refused}`;
+}
+
+/** Platforms like to repeat whom they do not know. */
+function discreet({ refused }: Refusal, values: Record<string, string>): Refusal {
+  return { refused: Object.values(values).reduce((text, value) => text.replaceAll(value, '***'), refused) };
 }
 
 function needed(settings: Readonly<Record<string, string>>, name: string): string {

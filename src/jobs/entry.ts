@@ -25,7 +25,7 @@ export function jobEntry(
     fields: [],
     masked: [],
     denied: [],
-    categories: push ? [stream.publish.category] : [stream.mapping, ...(stream.mapping.alternatives ?? [])].map((one) => one.category),
+    categories: categoriesOf(stream),
     subjects: [],
     policy: jobs.model.version,
     rules: [],
@@ -33,4 +33,11 @@ export function jobEntry(
     client: '',
     ...did,
   };
+}
+
+/** A code table belongs to none. */
+function categoriesOf(stream: Stream): number[] {
+  if (stream.direction === 'push') return [stream.publish.category];
+  if (stream.direction === 'dictionary') return [];
+  return [stream.mapping, ...(stream.mapping.alternatives ?? [])].map((one) => one.category);
 }

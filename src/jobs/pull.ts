@@ -1,20 +1,19 @@
 import { openConnector } from '../connectors/connector.ts';
-import type { Page, RawRecord } from '../connectors/contract.ts';
 import { resolveSettings } from '../connectors/settings.ts';
-import { RejectRecord, StopStream } from '../errors.ts';
-import { type CompiledMapping, compileMapping } from '../mapping/compile.ts';
-import type { PullStream } from '../model/types.ts';
-import type { NewIssue } from '../store/issues.ts';
-import { applyPage, type MappedPage } from '../store/page.ts';
+import { StopStream } from '../errors.ts';
+import type { ReadStream } from '../model/types.ts';
 import { beginRun, type Counts, type HeldRun, NO_COUNTS, type Trigger } from '../store/runs.ts';
 import { knownCodes } from '../store/subjects.ts';
 import { jobEntry } from './entry.ts';
-import { connectorOf, dayOf, type Jobs } from './hub.ts';
+import { connectorOf, type Jobs } from './hub.ts';
+import { sinkOf } from './sink.ts';
 
 export interface RunOptions {
   trigger: Trigger;
   /** A CSV file that stands in for the transport. */
   file?: string;
+  /** Whom a stream that runs on demand asks about. They are in no message, cursor, ledger or log. */
+  lines?: readonly string[];
   onProgress?: (counts: Counts, total: number | undefined) => void;
   signal?: AbortSignal;
 }
@@ -30,9 +29,9 @@ const BROKEN = { least: 50, share: 0.5 };
  * Reads one stream from its cursor to its end: pages are mapped and stored one by one, each in one transaction with its cursor. Undefined when
  * another process holds the stream or it is paused. Throws `RetryLater` and `StopStream` as the connector does; the ledger has the reason.
  */
-export async function runPull(jobs: Jobs, stream: PullStream, options: RunOptions): Promise<RunResult | undefined> {
+export async function runPull(jobs: Jobs, stream: ReadStream, options: RunOptions): Promise<RunResult | undefined> {
   const connector = connectorOf(jobs.model, stream.connector);
-  const run = await beginRun(jobs.pool, stream, connector.officer, options.trigger);
+  const run = await beginRun(jobs.pool, { ...stream, direction: 'pull' }, connector.officer, options.trigger);
   if (run === undefined) return undefined;
   try {
     const counts = await readPages(jobs, stream, run, options);
@@ -49,15 +48,14 @@ export async function runPull(jobs: Jobs, stream: PullStream, options: RunOption
   }
 }
 
-async function readPages(jobs: Jobs, stream: PullStream, run: HeldRun, options: RunOptions): Promise<Counts> {
+async function readPages(jobs: Jobs, stream: ReadStream, run: HeldRun, options: RunOptions): Promise<Counts> {
   const { settings, missing } = resolveSettings(connectorOf(jobs.model, stream.connector), jobs.environment);
   if (missing.length > 0 && options.file === undefined) throw new StopStream(`settings are missing: ${missing.join(', ')}`);
   const open = openConnector(connectorOf(jobs.model, stream.connector), settings, {
     now: jobs.now,
     ...(options.signal ? { signal: options.signal } : {}),
   });
-  const mapping = compileMapping(jobs.model, stream);
-  const reported = new Set<string>();
+  const sink = sinkOf(jobs, stream, run);
   const counts = { ...NO_COUNTS };
   try {
     const pages = open.pull(stream, {
@@ -65,11 +63,10 @@ async function readPages(jobs: Jobs, stream: PullStream, run: HeldRun, options: 
       cursor: options.file === undefined ? run.cursor : null,
       keys: (scheme, after, limit) => knownCodes(jobs.pool, scheme, after, limit),
       ...(options.file === undefined ? {} : { file: options.file }),
+      ...(options.lines === undefined ? {} : { lines: options.lines }),
     });
     for await (const page of pages) {
-      const mapped = mapPage(mapping, page, dayOf(jobs.now()), reported);
-      if (options.file !== undefined) mapped.cursor = run.cursor;
-      const result = await applyPage(jobs.pool, jobs.keys, jobs.model, stream, run, mapped, dayOf(jobs.now()));
+      const result = await sink.store(page, options.file === undefined ? page.cursor : run.cursor);
       await page.ack?.(result.refused);
       counts.pages += 1;
       counts.in += page.records.length;
@@ -79,45 +76,11 @@ async function readPages(jobs: Jobs, stream: PullStream, run: HeldRun, options: 
       options.onProgress?.({ ...counts }, page.total);
       stopWhenBroken(page.records.length, result.issues);
     }
+    await sink.finish();
     return counts;
   } finally {
     await open.close();
   }
-}
-
-/** Maps a page: each raw record becomes a record or an issue, and keys that nobody mapped are reported once a run. */
-function mapPage(mapping: CompiledMapping, page: Page, today: string, reported: Set<string>): MappedPage {
-  const mapped: MappedPage = { records: [], issues: [], cursor: page.cursor };
-  for (const raw of page.records) {
-    if (raw.broken) {
-      mapped.issues.push(issueOf(raw, raw.broken.rule, '', raw.broken.message));
-      continue;
-    }
-    try {
-      const record = mapping.map(raw.data, today);
-      mapped.records.push({ record, raw: raw.data, at: raw.at });
-      for (const key of record.unknownKeys) {
-        if (reported.has(key)) continue;
-        reported.add(key);
-        mapped.issues.push({
-          rule: 'unknown-key',
-          at: raw.at,
-          place: key,
-          reason: '来源出现未登记的数据项,未入库,请确认映射',
-          refused: false,
-          raw: undefined,
-        });
-      }
-    } catch (error) {
-      if (!(error instanceof RejectRecord)) throw error;
-      mapped.issues.push(issueOf(raw, error.rule, error.where, error.message));
-    }
-  }
-  return mapped;
-}
-
-function issueOf(raw: RawRecord, rule: string, place: string, reason: string): NewIssue {
-  return { rule, at: raw.at, place, reason, refused: true, raw: raw.data };
 }
 
 /** The page is stored with its issues; what comes after it waits for a person. */

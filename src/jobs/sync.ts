@@ -73,14 +73,15 @@ export async function syncAll(
   return runs;
 }
 
-/** Nobody has to hand over a file or enter a record first. */
+/** Nobody has to hand over a file, enter a record or say who is asked about first. */
 function runsByItself(via: Via): boolean {
+  if (via.kind === 'national-insurance') return via.each?.ask === undefined;
   return via.kind === 'file' ? via.drop !== undefined : via.kind !== 'manual';
 }
 
 const nameOf = (stream: Stream) => `${stream.connector}/${stream.id}`;
 
 function before(streams: readonly Stream[], stream: Stream): string[] {
-  if (stream.direction === 'push') return streams.filter((s) => s.direction === 'pull').map(nameOf);
+  if (stream.direction === 'push') return streams.filter((s) => s.direction !== 'push').map(nameOf);
   return stream.after.map((id) => `${stream.connector}/${id}`);
 }

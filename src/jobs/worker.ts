@@ -66,7 +66,7 @@ async function runJob(jobs: Jobs, queue: StreamQueue, job: Job<StreamJob, Stream
     const progress = (counts: RunResult['counts'], total: number | undefined) =>
       void job.updateProgress({ ...counts, total: total ?? null }).catch(() => undefined);
     const options = { trigger, onProgress: progress, signal };
-    const result = stream.direction === 'pull' ? await runPull(jobs, stream, options) : await runPush(jobs, stream, options);
+    const result = stream.direction === 'push' ? await runPush(jobs, stream, options) : await runPull(jobs, stream, options);
     if (result === undefined) return { run: null, state: 'skipped' };
     logger.info({ run: result.run, ...result.counts }, 'run done');
     if (stream.direction === 'pull') await wakePushes(jobs, queue);

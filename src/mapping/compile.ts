@@ -197,7 +197,7 @@ function knownKeys(mapping: Mapping): ReadonlySet<string> {
  * Names that no database could store (control characters, half characters) are reported as JSON escapes them, long ones by their beginning,
  * and of very many the first: what has so many is another kind of record.
  */
-function unknownKeys(raw: Raw, known: ReadonlySet<string>): string[] {
+export function unknownKeys(raw: Raw, known: ReadonlySet<string>): string[] {
   const unknown: string[] = [];
   for (const key of Object.keys(raw)) {
     if (known.has(key)) continue;

@@ -41,6 +41,7 @@ export interface CodesYaml {
   zh: string;
   en: string;
   source: string;
+  dictionary?: string;
   values: Record<string, { zh: string; en: string } & Record<string, unknown>>;
 }
 
@@ -114,5 +115,5 @@ export function toSubjects(yaml: SubjectsYaml): Map<SubjectKind, SubjectType> {
 
 export function toCodeSet(yaml: CodesYaml): CodeSet {
   const values = new Map(Object.entries(yaml.values).map(([code, { zh, en, ...extra }]) => [code, { code, zh, en, extra }]));
-  return { id: yaml.codes, zh: yaml.zh, en: yaml.en, source: yaml.source, values };
+  return { id: yaml.codes, zh: yaml.zh, en: yaml.en, source: yaml.source, dictionary: yaml.dictionary, values };
 }

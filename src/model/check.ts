@@ -1,6 +1,19 @@
 import type { ModelFault } from '../errors.ts';
 import { findStream } from './streams.ts';
-import type { Category, CodeSet, Connector, Field, Mapping, Model, PolicyRule, Publication, Stream, SubjectKind, Value } from './types.ts';
+import type {
+  Category,
+  CodeSet,
+  Connector,
+  Dictionary,
+  Field,
+  Mapping,
+  Model,
+  PolicyRule,
+  Publication,
+  Stream,
+  SubjectKind,
+  Value,
+} from './types.ts';
 
 /** Cross-checks between files that no JSON Schema can hold. `fileOf` names the file a part came from. */
 export function crossCheck(model: Model, fileOf: (part: string) => string): ModelFault[] {
@@ -98,7 +111,9 @@ function checkConnector(model: Model, connector: Connector, say: Say): void {
       for (const [i, other] of (mapping.alternatives ?? []).entries())
         checkMapping(model, other, part, `${path}/mapping/alternatives/${i}`, say);
       checkRoute(model, mapping, part, `${path}/mapping`, say);
-    } else checkPublication(model, stream.publish, part, path, say);
+    } else if (stream.direction === 'dictionary') checkDictionary(stream.dictionary, part, `${path}/dictionary`, say);
+    else checkPublication(model, stream.publish, part, path, say);
+    checkAnswer(stream, part, path, say);
     const known = variablesOf(stream);
     for (const name of new Set(placeholders(stream.via))) {
       if (!connector.settings.has(name) && !known.includes(name))
@@ -107,12 +122,27 @@ function checkConnector(model: Model, connector: Connector, say: Say): void {
   }
 }
 
-/** What a transport fills in itself, beside the settings: the page, its window and the subject identifier it asks for. */
-const PAGE_VARIABLES = ['page', 'size', 'since', 'until', 'code'];
+/** Where the records of a transaction stand, and whom it is asked about: one of two each. */
+function checkAnswer({ via, direction }: Stream, part: string, path: string, say: Say): void {
+  if (via.kind !== 'national-insurance') return;
+  if ((via.node === '') === (via.file === undefined)) say(part, `${path}/pull`, 'needs node or file');
+  if (via.each?.scheme !== undefined && via.each.ask !== undefined) say(part, `${path}/pull/each`, 'scheme and ask exclude each other');
+  if (via.file && !via.file.columns.includes(via.file.version)) say(part, `${path}/pull/file/version`, 'is no column of the file');
+  if (via.each?.ask !== undefined && direction !== 'pull') say(part, `${path}/pull/each`, 'a dictionary is not asked for by person');
+}
+
+function checkDictionary({ type, code, name }: Dictionary, part: string, at: string, say: Say): void {
+  for (const [key, value] of Object.entries({ type, code, name })) {
+    if (value.from.length === 0 && value.literal === undefined) say(part, `${at}/${key}`, 'needs from or literal');
+  }
+}
+
+/** What a transport fills in itself, beside the settings: the page, its window, the day, the file and the subject identifier it asks for. */
+const PAGE_VARIABLES = ['page', 'size', 'since', 'until', 'code', 'today', 'version'];
 
 function variablesOf(stream: Stream): string[] {
-  const own = stream.via.kind === 'national-insurance' ? Object.keys(stream.via.each?.with ?? {}) : [];
-  return [...PAGE_VARIABLES, ...own];
+  const each = stream.via.kind === 'national-insurance' ? stream.via.each : undefined;
+  return [...PAGE_VARIABLES, ...Object.keys(each?.with ?? {}), ...(each?.ask ?? [])];
 }
 
 function placeholders(value: unknown): string[] {

@@ -1,10 +1,12 @@
 import type {
   Connector,
+  Dictionary,
   FieldValue,
   HttpVia,
   Json,
   LoginAuth,
   Mapping,
+  NationalInsuranceVia,
   Publication,
   PushVia,
   Setting,
@@ -59,6 +61,11 @@ interface MappingYaml {
   route?: { from: string | string[]; lookup: Record<string, string>; codes: string };
   alternatives?: (Pick<MappingYaml, 'category' | 'kind' | 'fields'> & Partial<MappingYaml>)[];
 }
+type DictionaryYaml = Record<'type' | 'code' | 'name', ValueShort> &
+  Partial<Record<'parent' | 'region' | 'validFrom' | 'validTo' | 'version', ValueShort>> & {
+    valid?: { from: string; values: string[] };
+    ignore?: (string | string[])[];
+  };
 type BodyYaml = string | { of: string; lookup?: Record<string, string> } | { literal: FieldValue };
 interface StreamYaml {
   zh: string;
@@ -68,6 +75,7 @@ interface StreamYaml {
   after?: string[];
   pull?: { via: string } & Record<string, unknown>;
   mapping?: MappingYaml;
+  dictionary?: DictionaryYaml;
   push?: { via: string } & Record<string, unknown>;
   publish?: { category: number; kinds?: string[]; receiver: string; purpose: string; body: Record<string, BodyYaml> };
 }
@@ -107,6 +115,8 @@ function toStream(connector: string, id: string, s: StreamYaml): Stream {
   if (s.push !== undefined && s.publish !== undefined) {
     return { ...base, direction: 'push', via: toPushVia(s.push), publish: toPublication(s.publish) };
   }
+  if (s.pull !== undefined && s.dictionary !== undefined)
+    return { ...base, direction: 'dictionary', via: toVia(s.pull), dictionary: toDictionary(s.dictionary) };
   if (s.pull === undefined || s.mapping === undefined) throw new Error(`${connector}/${id}: neither pull nor push`);
   return { ...base, direction: 'pull', via: toVia(s.pull), mapping: toMapping(s.mapping) };
 }
@@ -133,13 +143,15 @@ function toVia(pull: { via: string } & Record<string, unknown>): Via {
       };
     }
     case 'national-insurance': {
-      const each = rest['each'] as { scheme: string; with?: Record<string, string[]>; size?: number } | undefined;
+      const each = rest['each'] as Partial<NonNullable<NationalInsuranceVia['each']>> | undefined;
       return {
         kind: 'national-insurance',
         infno: rest['infno'] as string,
         input: rest['input'] as Json,
-        node: rest['node'] as string,
-        each: each && { scheme: each.scheme, with: each.with ?? {}, size: each.size ?? 20 },
+        node: (rest['node'] as string | undefined) ?? '',
+        first: rest['first'] as string[] | undefined,
+        each: each && { scheme: each.scheme, ask: each.ask, with: each.with ?? {}, size: each.size ?? 20 },
+        file: rest['file'] as NationalInsuranceVia['file'],
         onBehalf: (rest['onBehalf'] as boolean | undefined) ?? false,
       };
     }
@@ -199,8 +211,24 @@ function toIdentifiers(yaml: MappingYaml['subject']['identifiers']): SubjectMapp
   }));
 }
 
+const optional = (v: ValueShort | undefined): Value | undefined => (v === undefined ? undefined : toValue(v));
+
+function toDictionary(yaml: DictionaryYaml): Dictionary {
+  return {
+    type: toValue(yaml.type),
+    code: toValue(yaml.code),
+    name: toValue(yaml.name),
+    parent: optional(yaml.parent),
+    region: optional(yaml.region),
+    valid: yaml.valid,
+    validFrom: optional(yaml.validFrom),
+    validTo: optional(yaml.validTo),
+    version: optional(yaml.version),
+    ignore: new Set((yaml.ignore ?? []).flat()),
+  };
+}
+
 function toMapping(yaml: MappingYaml): Mapping {
-  const optional = (v: ValueShort | undefined) => (v === undefined ? undefined : toValue(v));
   const { kind } = yaml.subject;
   const subject: SubjectMapping = {
     kind: toSubjectKind(kind),

@@ -60,4 +60,4 @@ export function loadModel(root: string): Model {
   return model;
 }
 
-export { allStreams, findStream, pullStreams, pushStreams } from './streams.ts';
+export { allStreams, dictionaryStreams, findStream, pullStreams, pushStreams } from './streams.ts';

@@ -1,4 +1,4 @@
-import type { Model, PullStream, PushStream, Stream } from './types.ts';
+import type { DictionaryStream, Model, PullStream, PushStream, Stream } from './types.ts';
 
 /** `connector/stream` → the stream; undefined when there is none. */
 export function findStream(model: Model, name: string): Stream | undefined {
@@ -8,6 +8,10 @@ export function findStream(model: Model, name: string): Stream | undefined {
 
 export function pullStreams(model: Model): PullStream[] {
   return allStreams(model).filter((s) => s.direction === 'pull');
+}
+
+export function dictionaryStreams(model: Model): DictionaryStream[] {
+  return allStreams(model).filter((s) => s.direction === 'dictionary');
 }
 
 export function pushStreams(model: Model): PushStream[] {

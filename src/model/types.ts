@@ -77,6 +77,8 @@ export interface CodeValue extends Label {
 export interface CodeSet extends Label {
   id: string;
   source: string;
+  /** Dictionary of a platform (HOSP_LV) whose values these are: what it has and the set lacks is reported after each reading of it. */
+  dictionary?: string | undefined;
   values: Map<string, CodeValue>;
 }
 
@@ -100,7 +102,9 @@ export interface Connector extends Label {
   streams: Map<string, Stream>;
 }
 
-export type Stream = PullStream | PushStream;
+export type Stream = ReadStream | PushStream;
+/** What is read from a platform: credit records, or a code table. */
+export type ReadStream = PullStream | DictionaryStream;
 interface StreamBase extends Label {
   connector: string;
   id: string;
@@ -114,6 +118,11 @@ export interface PullStream extends StreamBase {
   direction: 'pull';
   via: Via;
   mapping: Mapping;
+}
+export interface DictionaryStream extends StreamBase {
+  direction: 'dictionary';
+  via: Via;
+  dictionary: Dictionary;
 }
 export interface PushStream extends StreamBase {
   direction: 'push';
@@ -196,6 +205,24 @@ export interface IdentifierMapping {
   optional: boolean;
   /** The column may hold something else: a value that does not pass the check of its scheme is no identifier and no fault. */
   whenValid?: boolean;
+}
+
+/** How a raw record becomes a value of a code table; it is no credit information and has no subject. */
+export interface Dictionary {
+  type: Value;
+  code: Value;
+  name: Value;
+  /** Code of the value above it. */
+  parent: Value | undefined;
+  /** Where the value holds; everywhere when blank. */
+  region: Value | undefined;
+  /** Values that say that it holds; anything else says that it does not. A blank one holds. */
+  valid: { from: string; values: string[] } | undefined;
+  validFrom: Value | undefined;
+  validTo: Value | undefined;
+  /** The source's own time of the version: an older one never overwrites a newer one. */
+  version: Value | undefined;
+  ignore: Set<string>;
 }
 
 /* ---- publication ---- */

@@ -45,12 +45,33 @@ export interface NationalInsuranceVia {
   kind: 'national-insurance';
   infno: string;
   input: Json;
-  /** Node of `output` that holds the records. */
+  /** Node of `output` that holds the records; '' where a file holds them. */
   node: string;
-  /** One call per known subject identifier of this scheme ({code}), times each combination of `with`. */
-  each: { scheme: string; with: Record<string, string[]>; size: number } | undefined;
+  /**
+   * Nodes beside it whose first item belongs to the record, its keys as `NODE.KEY`. With it, every further node of the answer is a key of the
+   * record too, to be mapped or ignored by name.
+   */
+  first?: string[] | undefined;
+  /**
+   * One call for each combination of `with`, times each known subject identifier of `scheme` ({code}), or each line that somebody gives: `ask`
+   * names its parts, which tabs separate. Who is asked about by line is never in a cursor, a message or a place.
+   */
+  each: { scheme?: string | undefined; ask?: string[] | undefined; with: Record<string, string[]>; size: number } | undefined;
+  file?: CatalogueFile | undefined;
   /** Whether {code} also stands in the envelope's fixmedins_code. */
   onBehalf: boolean;
+}
+/**
+ * The transaction answers with the number of a file, which 9102 hands out: a ZIP of one text, tabs between the columns, no header. Page variable
+ * {version}: the greatest value of the column `version` that was read, '0' at first. `query`, `name` and `count` say where `output` has them.
+ */
+export interface CatalogueFile {
+  query: string;
+  name: string;
+  count: string;
+  /** Further columns come as `column N`. */
+  columns: string[];
+  version: string;
 }
 /** Another organisation's tables, read by keyset on (time, id), or through a front database with control columns. */
 export interface DatabaseVia {

@@ -20,6 +20,8 @@ import {
 } from './rows-insured.ts';
 import { designationSuspensions, designations, nurses, pharmacists, physicians, technicians } from './rows-practice.ts';
 import { packets } from './rows-packets.ts';
+import { dictionaries } from './rows-dictionary.ts';
+import { personLookups } from './rows-lookup.ts';
 import { abnormalOperations, marketRegistrations, publicCreditEvaluations } from './rows-registration.ts';
 import { hunanServices } from './rows-services.ts';
 import { creditCommitments, honours } from './rows-standing.ts';
@@ -42,6 +44,8 @@ export interface SandboxData {
   persons: SandboxPerson[];
   /** `connector/stream` → its raw rows, as the platform delivers them. */
   streams: ReadonlyMap<string, readonly Row[]>;
+  /** What streams answer when they are asked for somebody; a sync delivers nothing of it, and nobody expects it. */
+  onDemand: ReadonlyMap<string, readonly Row[]>;
   /** The rows of national-insurance/practitioners with the institution that 5102 has to be asked about. */
   practitioners: readonly { institution: string; row: Row }[];
   /** Credit codes that the platforms know; pushes about others are refused. */
@@ -83,14 +87,17 @@ export function generate(options: GenerateOptions): SandboxData {
     ...hunanServices(population),
     ...packets(population),
     ...elsewhere(population),
+    ...dictionaries(population),
   ]);
+  const relations = first.get('national-insurance/insurance-relations') ?? [];
+  const onDemand = new Map([['national-insurance/person-lookup', personLookups(population, relations)]]);
   const dirty = dirtyRows(population, good);
   const carried = new Map([...good].map(([stream, rows]) => [stream, delivered(stream, rows, dirty)]));
   const staffed = byInstitution(carried.get('national-insurance/practitioners') ?? []);
   const streams = new Map([...carried, ['national-insurance/practitioners', staffed.map((one) => one.row)]]);
   const answerKey = dirty.map((one) => planted(one.recipe, labelOf(one, carried)));
   const digest = createHash('sha256')
-    .update(JSON.stringify([[...streams], staffed.map((one) => one.institution), answerKey]))
+    .update(JSON.stringify([[...streams], [...onDemand], staffed.map((one) => one.institution), answerKey]))
     .digest('hex');
   return {
     seed: options.seed,
@@ -99,6 +106,7 @@ export function generate(options: GenerateOptions): SandboxData {
     organisations: population.organisations,
     persons: population.persons,
     streams,
+    onDemand,
     practitioners: staffed,
     directory: new Set(population.organisations.map((one) => one.creditCode)),
     showcase: showcaseOf(population),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Envelope, readEnvelope } from './envelope.ts';
 import type { SandboxData } from './generate.ts';
+import { dictionaryQuery, drugCatalogue, personLookup } from './national-catalogue.ts';
 import type { Row } from './population.ts';
 import { type Execute, type Statement, seedOnce, seedStatements } from './seeding.ts';
 import { type Answer, type Call, type Server, type ServerOptions, answered, objectOf, startServer } from './server.ts';
@@ -19,14 +20,18 @@ export async function seedReturnFlow(execute: Execute, data: SandboxData): Promi
 }
 
 /**
- * The HTTP interface of the national platform behind its TIF gateway: 9001 and 9002 (sign-in and -out), 1201 (institution), 5102 (practitioners of
- * one institution). A refusal inside the platform is HTTP 200 with infcode -1; one of the gateway is 401 or 403 and has no infcode.
+ * The HTTP interface of the national platform behind its TIF gateway: 9001 and 9002 (sign-in and -out), 1101 (person), 1201 (institution),
+ * 1301 with 9102 (catalogue of drugs as a file), 1901 (dictionaries), 5102 (practitioners of one institution). A refusal inside the platform is HTTP 200 with infcode -1; one of the gateway is 401 or 403 and has no infcode.
  */
 export async function startNationalInsurance(data: SandboxData, account: TifAccount, options: ServerOptions = {}): Promise<Server> {
   const now = options.now ?? (() => new Date());
   const signedIn = new Set<string>();
   const institutions = data.streams.get('national-insurance/institution-lookup') ?? [];
   const staff = Map.groupBy(data.practitioners, ({ institution, row }) => `${institution} ${row['prac_psn_type']}`);
+
+  const catalogue = drugCatalogue(data);
+  const lookup = personLookup(data);
+  const dictionary = dictionaryQuery(data);
 
   const transactions: Record<string, (envelope: Envelope) => Record<string, unknown> | string> = {
     '9001': ({ input }) => {
@@ -40,6 +45,9 @@ export async function startNationalInsurance(data: SandboxData, account: TifAcco
       const { sign_no: number } = objectOf(input['signOut']);
       return typeof number === 'string' && signedIn.delete(number) ? { signoutoutb: { sign_time: shanghai(now()) } } : '签到流水号不存在';
     },
+    '1101': ({ input }) => lookup(input),
+    '1301': ({ input }) => catalogue.prepare(input),
+    '1901': ({ input }) => dictionary(input),
     '1201': ({ input }) => {
       const { fixmedins_type: type, fixmedins_code: code, fixmedins_name: name } = objectOf(input['medinsinfo']);
       if (type !== '1' && type !== '2') return 'fixmedins_type不能为空';
@@ -66,9 +74,16 @@ export async function startNationalInsurance(data: SandboxData, account: TifAcco
     const envelope = readEnvelope(call.body);
     if (typeof envelope === 'string') return reply(now(), '000000', envelope);
     const transaction = transactions[envelope.infno];
-    if (!transaction || !call.path.endsWith(`/${envelope.infno}`)) return reply(now(), envelope.region, '交易编号不存在或与地址不一致');
+    const file = envelope.infno === '9102';
+    if ((!transaction && !file) || !call.path.endsWith(`/${envelope.infno}`)) return reply(now(), envelope.region, '交易编号不存在或与地址不一致');
     if (envelope.infno !== '9001' && !signedIn.has(envelope.signNo)) return reply(now(), envelope.region, '未签到或签到已失效，请重新签到');
-    return reply(now(), envelope.region, transaction(envelope));
+    return transaction ? reply(now(), envelope.region, transaction(envelope)) : handOut(catalogue.download(envelope.input), envelope.region);
+  };
+  /** In Hunan an error of the file service has infcode 0. */
+  const handOut = (file: Buffer | string, region: string): Answer => {
+    if (typeof file !== 'string') return { status: 200, body: null, bytes: file, type: 'application/octet-stream' };
+    const { body } = reply(now(), region, file);
+    return answered({ ...objectOf(body), infcode: 0 });
   };
   return startServer({ 'POST /:infno': respond }, options);
 }

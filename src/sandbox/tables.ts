@@ -37,6 +37,9 @@ export const RETURN_FLOW: readonly Table[] = [
   returned('SETLCENT_DB', 'PSN_TRT_PAUS_D', of.BENEFIT_SUSPENSIONS + of.AUDIT, 'benefit-suspensions'),
   returned('CUSTCENT_DB', 'PSN_INSU_STAS_B', of.INSURANCE_RELATIONS + of.AUDIT, 'insurance-relations'),
   returned('CLCTCENT_DB', 'EMP_CLCT_DETL_D', of.EMPLOYER_CONTRIBUTIONS + of.AUDIT_OF_CONTRIBUTIONS, 'employer-contributions'),
+  returned('POLCENT_DB', 'DATA_DIC_TYPE_A', of.DICTIONARY_TYPES + of.AUDIT_OF_TYPES, 'dictionary-types'),
+  returned('POLCENT_DB', 'NAT_DATA_DIC_A', of.NATIONAL_DICTIONARIES + of.AUDIT, 'dictionaries'),
+  returned('POLCENT_DB', 'PLACE_DATA_DIC_A', of.PLACE_DICTIONARIES + of.AUDIT, 'place-dictionaries'),
   returned('CLCTCENT_DB', 'RSDT_PSN_CLCT_DETL_D', of.RESIDENT_CONTRIBUTIONS + of.AUDIT_OF_CONTRIBUTIONS, 'resident-contributions'),
 ];
 

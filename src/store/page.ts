@@ -1,11 +1,13 @@
+import type { DictionaryValue } from '../mapping/dictionary.ts';
 import type { MappedRecord } from '../mapping/record.ts';
-import type { Json, Model, PullStream } from '../model/types.ts';
+import type { DictionaryStream, Json, Model, PullStream, ReadStream } from '../model/types.ts';
+import { sourceOf, storeDictionary } from './dictionary.ts';
 import { type NewIssue, storeIssues } from './issues.ts';
 import type { Keys } from './keys.ts';
 import { enqueue } from './outbox.ts';
 import { storedKey, storeRecords } from './records.ts';
 import { advance, type Run } from './runs.ts';
-import type { Pool } from './sql.ts';
+import type { Pool, Sql } from './sql.ts';
 import { SubjectRace } from './subjects.ts';
 
 /** A page of a stream after mapping. `in` = mapped + refused. */
@@ -46,25 +48,51 @@ export async function applyPage(
   page: MappedPage,
   today: string,
 ): Promise<PageResult> {
+  return transactionOf(pool, async (sql) => {
+    const records = page.records.map((r) => r.record);
+    const { changed, ...result } = await storeRecords(sql, keys, model, stream, records, { id: run.id, today });
+    const conflicts = result.conflicts.map((record) => conflictIssue(keys, page, record));
+    const queued = await enqueue(sql, model, changed);
+    const issues = await account(sql, keys, stream, run, page.cursor, result, [...page.issues, ...conflicts]);
+    return { stored: result.stored, unchanged: result.unchanged, ...issues, queued };
+  });
+}
+
+/** The same for a page of a code table: its values, issues, ledger and cursor together or not at all. */
+export async function applyDictionaryPage(
+  pool: Pool,
+  keys: Keys,
+  stream: DictionaryStream,
+  run: Run,
+  page: { values: DictionaryValue[]; issues: NewIssue[]; cursor: Json },
+): Promise<Omit<PageResult, 'queued'>> {
+  return transactionOf(pool, async (sql) => {
+    const result = await storeDictionary(sql, sourceOf(stream), page.values);
+    return { ...result, ...(await account(sql, keys, stream, run, page.cursor, result, page.issues)) };
+  });
+}
+
+/** Issues, ledger and cursor of a page. in = stored + unchanged + issues. */
+async function account(
+  sql: Sql,
+  keys: Keys,
+  stream: ReadStream,
+  run: Run,
+  cursor: Json,
+  { stored, unchanged }: { stored: number; unchanged: number },
+  found: readonly NewIssue[],
+): Promise<Pick<PageResult, 'issues' | 'refused'>> {
+  await storeIssues(sql, keys, stream, run.id, found);
+  const refused = found.filter((i) => i.refused);
+  const issues = refused.length;
+  await advance(sql, run, cursor, { pages: 1, in: stored + unchanged + issues, stored, unchanged, issues });
+  return { issues, refused };
+}
+
+async function transactionOf<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await pool.transaction(async (sql) => {
-        const records = page.records.map((r) => r.record);
-        const result = await storeRecords(sql, keys, model, stream, records, { id: run.id, today });
-        const conflicts = result.conflicts.map((record) => conflictIssue(keys, page, record));
-        await storeIssues(sql, keys, stream, run.id, [...page.issues, ...conflicts]);
-        const queued = await enqueue(sql, model, result.changed);
-        const refused = [...page.issues.filter((i) => i.refused), ...conflicts];
-        const issues = refused.length;
-        await advance(sql, run, page.cursor, {
-          pages: 1,
-          in: result.stored + result.unchanged + issues,
-          stored: result.stored,
-          unchanged: result.unchanged,
-          issues,
-        });
-        return { stored: result.stored, unchanged: result.unchanged, issues, queued, refused };
-      });
+      return await pool.transaction(work);
     } catch (error) {
       if (attempt >= 8 || !worthRepeating(error)) throw error;
     }

@@ -1,11 +1,22 @@
 /** Stand-ins of platforms made from the streams that read them: whatever a YAML says, its double speaks it, hands out rows, and misbehaves. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { openConnector } from '../../src/connectors/connector.ts';
 import type { OpenConnector, Page, PullFrom } from '../../src/connectors/contract.ts';
-import type { Connector, DatabaseVia, FileVia, HttpVia, Json, NationalInsuranceVia, PullStream } from '../../src/model/types.ts';
+import type {
+  CatalogueFile,
+  Connector,
+  DatabaseVia,
+  FileVia,
+  HttpVia,
+  Json,
+  NationalInsuranceVia,
+  ReadStream,
+} from '../../src/model/types.ts';
+import { zipOf } from '../../src/sandbox/national-catalogue.ts';
 import { FRONT_DATABASE, RETURN_FLOW } from '../../src/sandbox/tables.ts';
 import { type Call, json, NOW, startPlatform } from '../fixtures/platform-server.ts';
 import { quoted, tableName } from '../../src/connectors/database.ts';
@@ -15,9 +26,9 @@ export type RawRow = Record<string, unknown>;
 /** `busy`: 503, no connection, no folder. `refusing`: 401, a user nobody knows, an empty file. `looping`: it never comes to an end by itself. */
 export type Behaviour = 'well' | 'busy' | 'refusing' | 'looping';
 
-export interface Double {
+export interface Double<S extends ReadStream = ReadStream> {
   /** The stream in pages of a quarter of its rows. */
-  stream: PullStream;
+  stream: S;
   behave(how: Behaviour): Promise<void>;
   open(): OpenConnector;
   pages(from?: Partial<PullFrom>): AsyncIterable<Page>;
@@ -29,7 +40,7 @@ export interface Double {
 }
 
 interface Part {
-  via: PullStream['via'];
+  via: ReadStream['via'];
   settings: () => Record<string, string>;
   behave: (how: Behaviour) => Promise<void>;
   from?: Partial<PullFrom>;
@@ -43,7 +54,7 @@ interface Part {
 
 const PARTS = 4;
 
-export async function doubleOf(connector: Connector, stream: PullStream, rows: readonly RawRow[]): Promise<Double> {
+export async function doubleOf<S extends ReadStream>(connector: Connector, stream: S, rows: readonly RawRow[]): Promise<Double<S>> {
   const part = await partOf(stream, rows);
   const inSmall = { ...stream, via: part.via };
   const open = () => {
@@ -76,7 +87,7 @@ export async function doubleOf(connector: Connector, stream: PullStream, rows: r
   };
 }
 
-function partOf(stream: PullStream, rows: readonly RawRow[]): Promise<Part> {
+function partOf(stream: ReadStream, rows: readonly RawRow[]): Promise<Part> {
   const { via } = stream;
   switch (via.kind) {
     case 'http':
@@ -168,23 +179,53 @@ async function nationalPart(via: NationalInsuranceVia, rows: readonly RawRow[]):
     if (how === 'busy') return json(response, {}, 503);
     if (how === 'refusing') return json(response, {}, 401);
     const asked = (name: string) => valueLike(via.input, `{${name}}`, call.body['input']);
+    if (via.file)
+      return answerWithFile(call, response, via.file, asked('version') === '0' || how === 'looping' ? rows.length : 0, { rows, head });
+    const [line] = via.each?.ask ?? [];
+    if (line !== undefined) return json(response, { ...head, output: withNodes(rows[Number(asked(line))] ?? {}, via.node) });
     const part = via.onBehalf ? call.body['fixmedins_code'] : asked('code');
     const first = Object.entries(via.each?.with ?? {}).every(([name, choices]) => asked(name) === choices[0]);
-    const place = known.indexOf(String(part)) * size(rows);
-    const list = via.each === undefined || how === 'looping' ? rows : first && place >= 0 ? rows.slice(place, place + size(rows)) : [];
+    const place = via.each?.scheme === undefined ? 0 : known.indexOf(String(part)) * size(rows);
+    const whole = via.each?.scheme === undefined || how === 'looping' ? rows.length : size(rows);
+    const list = how === 'looping' ? rows : first && place >= 0 ? rows.slice(place, place + whole) : [];
     return json(response, { ...head, output: nested({ [via.node]: list as Json[] }) });
   });
   const keys = (_: string, after: string | null, limit: number) =>
     Promise.resolve(known.filter((code) => after === null || code > after).slice(0, limit));
   return {
-    via: via.each ? { ...via, each: { ...via.each, size: 1 } } : via,
+    via: via.each ? { ...via, each: { ...via.each, size: via.each.ask ? size(rows) : 1 } } : via,
     settings: () => ({ url: platform.url, institution: 'H43990000001', region: '439900' }),
     behave: async (next) => void (how = next),
-    from: { keys },
+    from: via.each?.ask ? { lines: rows.map((_, i) => [String(i), ...(via.each?.ask ?? []).slice(1)].join('\t')) } : { keys },
     logins: () => logins,
     mostPages: PARTS + 1,
     close: () => platform.close(),
   };
+}
+
+/** A flat row in the nodes of an answer: `NODE.KEY` in the first item of its node. */
+function withNodes(row: RawRow, own: string): Json {
+  const output: Record<string, Json> = { [own]: {} };
+  for (const [key, value] of Object.entries(row)) {
+    const [node = '', inner] = key.split('.');
+    if (inner === undefined) (output[own] as Record<string, Json>)[node] = value as Json;
+    else ((output[node] ??= [{}]) as [Record<string, Json>])[0][inner] = value as Json;
+  }
+  return output;
+}
+
+/** The transaction that names a file, and 9102 which is the file. */
+function answerWithFile(
+  call: Call,
+  response: ServerResponse,
+  file: CatalogueFile,
+  count: number,
+  { rows, head }: { rows: readonly RawRow[]; head: Record<string, Json> },
+): void {
+  const output = { [file.query]: 'Q1', [file.name]: 'list.txt.zip', [file.count]: count };
+  if (call.path !== '/9102') return json(response, { ...head, output: nested(output) });
+  const lines = rows.map((row) => Object.fromEntries(file.columns.map((column) => [column, row[column] ?? ''])));
+  response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(zipOf('list.txt', lines));
 }
 
 async function databasePart(name: string, via: DatabaseVia, rows: readonly RawRow[]): Promise<Part> {

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { loadModel } from '../../src/model/load.ts';
 import type { MappedRecord } from '../../src/mapping/record.ts';
-import type { Json, Model, PullStream } from '../../src/model/types.ts';
+import type { Json, Model, PullStream, ReadStream } from '../../src/model/types.ts';
 import type { NewIssue } from '../../src/store/issues.ts';
 import { type Keys, newKeyRing, openKeys } from '../../src/store/keys.ts';
 import { applyPage, type MappedPage, type PageResult } from '../../src/store/page.ts';
@@ -70,8 +70,8 @@ export function pageOf(records: MappedRecord[], more: { issues?: NewIssue[]; cur
 }
 
 /** Runs `work` in a run of the stream, which ends with it. */
-export async function inRun<T>(store: Store, stream: PullStream, work: (run: HeldRun) => Promise<T>): Promise<T> {
-  const run = await beginRun(store.pool, stream, OFFICER, 'manual');
+export async function inRun<T>(store: Store, stream: ReadStream, work: (run: HeldRun) => Promise<T>): Promise<T> {
+  const run = await beginRun(store.pool, { ...stream, direction: 'pull' }, OFFICER, 'manual');
   if (run === undefined) throw new Error(`${stream.id} is held by another run`);
   try {
     return await work(run);

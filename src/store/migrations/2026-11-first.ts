@@ -1,11 +1,12 @@
 import { Migration } from '@mikro-orm/migrations';
 import { CORE_DDL } from './core-ddl.ts';
+import { DICTIONARY_DDL } from './dictionary-ddl.ts';
 import { LOG_DDL } from './log-ddl.ts';
 
-/** The first schema: subjects, records and their versions, the sync's ledger, issues, outbox and receipts, and the query log. */
+/** The first schema: subjects, records and their versions, the sync's ledger, issues, outbox and receipts, code tables, and the query log. */
 export class First extends Migration {
   override up(): void {
-    for (const statement of [...CORE_DDL, ...LOG_DDL]) this.addSql(statement);
+    for (const statement of [...CORE_DDL, ...DICTIONARY_DDL, ...LOG_DDL]) this.addSql(statement);
   }
 
   override down(): void {
