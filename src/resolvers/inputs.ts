@@ -56,15 +56,6 @@ export class SubjectWhereInput {
   name?: string;
 }
 
-/** The class behind `RecordWhere`: common conditions, and one nested object per category. */
-export type RecordWhereInput = {
-  categories?: number[];
-  kind?: string;
-  region?: string;
-  from?: string;
-  to?: string;
-} & Record<string, unknown>;
-
 /** Builds `RecordWhere` with a nested `…Where` for every category that has filterable fields. */
 export function buildRecordWhere(model: Model, types: CatalogTypes): ClassType {
   const where = { RecordWhere: class {} }['RecordWhere'] as ClassType;

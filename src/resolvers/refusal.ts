@@ -56,7 +56,7 @@ function thrownBy(error: unknown): unknown {
 }
 
 /** What graphql-js says of a request, without the values it quotes: a number written at the wrong place is repeated nowhere. */
-export function withoutValues(message: string): string {
+function withoutValues(message: string): string {
   return message
     .replace(/ got invalid value .*$/s, ' got an invalid value')
     .replace(/,? found .*$/s, '')

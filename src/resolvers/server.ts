@@ -236,7 +236,7 @@ function parseBody(body: unknown): Record<string, unknown> {
 }
 
 /** The calendar day in Asia/Shanghai, which has no daylight saving time. */
-export function dayInShanghai(now: Date): string {
+function dayInShanghai(now: Date): string {
   return new Date(now.getTime() + 8 * 3_600_000).toISOString().slice(0, 10);
 }
 

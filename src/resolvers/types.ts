@@ -145,7 +145,7 @@ export function inputName(category: Category): string {
 }
 
 /** GraphQL type of a catalog field. */
-export function scalarOf(field: CatalogField): ClassType | object {
+function scalarOf(field: CatalogField): ClassType | object {
   switch (field.type) {
     case 'text':
     case 'code':
