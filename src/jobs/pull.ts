@@ -33,22 +33,24 @@ export async function runPull(jobs: Jobs, stream: ReadStream, options: RunOption
   const connector = connectorOf(jobs.model, stream.connector);
   const run = await beginRun(jobs.pool, { ...stream, direction: 'pull' }, connector.officer, options.trigger);
   if (run === undefined) return undefined;
+  // What was stored before a failure is stored: the log says how many records were read either way.
+  const counts = { ...NO_COUNTS };
   try {
-    const counts = await readPages(jobs, stream, run, options);
+    await readPages(jobs, stream, run, options, counts);
     await jobs.log.append(jobEntry(jobs, 'pull', connector, stream, { rows: counts.in, outcome: 'answered', code: '' }));
     await run.end('done');
     return { run: run.id, counts };
   } catch (error) {
     const state = error instanceof StopStream ? 'stopped' : 'failed';
     await jobs.log
-      .append(jobEntry(jobs, 'pull', connector, stream, { rows: 0, outcome: 'failed', code: state.toUpperCase() }))
+      .append(jobEntry(jobs, 'pull', connector, stream, { rows: counts.in, outcome: 'failed', code: state.toUpperCase() }))
       .catch(() => undefined);
     await run.end(state, error instanceof Error ? error.message : String(error)).catch(() => undefined);
     throw error;
   }
 }
 
-async function readPages(jobs: Jobs, stream: ReadStream, run: HeldRun, options: RunOptions): Promise<Counts> {
+async function readPages(jobs: Jobs, stream: ReadStream, run: HeldRun, options: RunOptions, counts: Counts): Promise<void> {
   const { settings, missing } = resolveSettings(connectorOf(jobs.model, stream.connector), jobs.environment);
   if (missing.length > 0 && options.file === undefined) throw new StopStream(`settings are missing: ${missing.join(', ')}`);
   const open = openConnector(connectorOf(jobs.model, stream.connector), settings, {
@@ -56,7 +58,6 @@ async function readPages(jobs: Jobs, stream: ReadStream, run: HeldRun, options: 
     ...(options.signal ? { signal: options.signal } : {}),
   });
   const sink = sinkOf(jobs, stream, run);
-  const counts = { ...NO_COUNTS };
   try {
     const pages = open.pull(stream, {
       // A file is a whole of its own: it neither uses nor moves the cursor of the transport.
@@ -77,7 +78,6 @@ async function readPages(jobs: Jobs, stream: ReadStream, run: HeldRun, options: 
       stopWhenBroken(page.records.length, result.issues);
     }
     await sink.finish();
-    return counts;
   } finally {
     await open.close();
   }

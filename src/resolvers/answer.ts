@@ -101,6 +101,10 @@ function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Reque
   if (request.operation.operation === OperationTypeNode.SUBSCRIPTION) {
     throw new Refused('OPERATION_NOT_SUPPORTED', '本接口不提供订阅', { status: 400 });
   }
+  // Each change has its own entry in the log, with its own outcome.
+  if (request.operation.operation === OperationTypeNode.MUTATION && request.operation.selectionSet.selections.length > 1) {
+    throw new Refused('OPERATION_NOT_SUPPORTED', '一次请求只能提交一项变更', { status: 400 });
+  }
   const variables = coercedVariables(hub.schema, request);
   checkLimits(hub.schema, document, request.operation, variables);
   checkTexts(document, variables);

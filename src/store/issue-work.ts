@@ -1,10 +1,11 @@
 import { RejectRecord, Refused } from '../errors.ts';
 import { compileMapping } from '../mapping/compile.ts';
 import { findStream } from '../model/load.ts';
-import type { Model } from '../model/types.ts';
+import type { MappedRecord } from '../mapping/record.ts';
+import type { Model, PullStream } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { enqueue } from './outbox.ts';
-import { storeRecords } from './records.ts';
+import { storedKey, storeRecords } from './records.ts';
 import type { Sql } from './sql.ts';
 
 /** An issue as people work on it: what, where, why, under which rule. The raw record stays sealed. */
@@ -56,6 +57,8 @@ export async function replayIssue(sql: Sql, keys: Keys, model: Model, by: string
     const raw = JSON.parse(keys.open(issue.raw, `issue.${issue.connector}/${issue.stream}`)) as Record<string, unknown>;
     try {
       const record = compileMapping(model, stream).map(raw, today);
+      if (record.version === null && (await isKnownSince(tx, keys, stream, record, issue.last_run)))
+        throw new RejectRecord('newer-known', '', '该记录已有此后读取的内容,重放会以旧覆新');
       const result = await storeRecords(tx, keys, model, stream, [record], { id: issue.last_run, today });
       if (result.conflicts.length > 0) throw new RejectRecord('identifier-conflict', '', '记录中的标识分属不同的信用主体');
       await enqueue(tx, model, result.changed);
@@ -95,4 +98,15 @@ async function close(sql: Sql, id: number, state: 'fixed' | 'dismissed', by: str
   const [issue] = rows;
   if (issue === undefined) throw new Error('an issue held for update is gone');
   return issue;
+}
+
+/** Whether a run after `run` stored the record: without a version of the source's own, only the order of arrival says which is newer. */
+async function isKnownSince(sql: Sql, keys: Keys, stream: PullStream, record: MappedRecord, run: number): Promise<boolean> {
+  const { rowCount } = await sql.query('select from record where connector = $1 and stream = $2 and source_key = $3 and run_id > $4', [
+    stream.connector,
+    stream.id,
+    storedKey(keys, record),
+    run,
+  ]);
+  return rowCount > 0;
 }

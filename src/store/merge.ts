@@ -57,6 +57,8 @@ export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, 
     const [merge] = rows;
     if (merge === undefined) throw new Refused('MERGE_NOT_FOUND', '未找到该主体合并记录');
     if (merge.undone_at !== null) throw new Refused('MERGE_UNDONE', '该主体合并已撤销');
+    const later = await tx.query('select from subject where id = $1 and merged_into is not null', [merge.into_id]);
+    if (later.rowCount > 0) throw new Refused('MERGED_ON', '合并后的主体又并入了其他主体,请先撤销其后的合并');
     await tx.query('update subject_identifier set subject_id = $1 where subject_id = $2 and token = any($3)', [
       merge.from_id,
       merge.into_id,

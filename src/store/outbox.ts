@@ -76,7 +76,7 @@ export type Settled = { id: number } & (
 
 /** Records what the platform answered: receipts, refusals with their reason, hand-overs. One transaction, held by the run's fence. */
 export async function settle(sql: Sql, keys: Keys, run: Run, settled: readonly Settled[], counts: { pushed: number }): Promise<void> {
-  const reasonOf = (s: Settled) => ('reason' in s ? s.reason.slice(0, 500) : null);
+  const reasonOf = (s: Settled) => ('reason' in s ? legible(s.reason) : null);
   await sql.query(
     `update outbox o set state = t.state, reason = t.reason, attempts = attempts + 1, changed_at = now()
      from unnest($1::bigint[], $2::text[], $3::text[]) as t(id, state, reason) where o.id = t.id`,
@@ -92,7 +92,7 @@ export async function settle(sql: Sql, keys: Keys, run: Run, settled: readonly S
     rule: s.state === 'refused' ? 'push-refused' : 'push-withheld',
     at: `outbox ${s.id}`,
     place: '',
-    reason: s.reason,
+    reason: legible(s.reason),
     refused: true,
     raw: { outbox: s.id },
   }));
@@ -102,10 +102,20 @@ export async function settle(sql: Sql, keys: Keys, run: Run, settled: readonly S
   await advance(sql, run, undefined, { pages: 1, ...counted });
 }
 
-/** How many rows of each push stream still wait for the platform or for its answer. */
+/**
+ * How many rows of each push stream still wait for the platform or for its answer. A stream that was stopped is not among them: it waits for an
+ * operator, or for its schedule, and is not tried again by itself.
+ */
 export async function openOutbox(sql: Sql): Promise<{ connector: string; stream: string; waiting: number }[]> {
   const { rows } = await sql.query<{ connector: string; stream: string; waiting: number }>(
-    `select connector, stream, count(*)::int as waiting from outbox where state in ('waiting', 'sent') group by 1, 2`,
+    `select connector, stream, count(*)::int as waiting from outbox o where state in ('waiting', 'sent')
+       and (select r.state from run r where r.connector = o.connector and r.stream = o.stream order by r.id desc limit 1) is distinct from 'stopped'
+     group by 1, 2`,
   );
   return rows;
+}
+
+/** A platform's own words, without the numbers it may repeat: they can be somebody's. */
+function legible(reason: string): string {
+  return reason.replaceAll(/\d{6,}[\dXx]*/g, '…').slice(0, 500);
 }
