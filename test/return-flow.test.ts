@@ -2,8 +2,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { fileURLToPath } from 'node:url';
 import { compileMapping } from '../src/mapping/compile.ts';
+import { compileDictionary } from '../src/mapping/dictionary.ts';
 import type { MappedRecord } from '../src/mapping/record.ts';
-import { loadModel, pullStreams } from '../src/model/load.ts';
+import { findStream, loadModel, pullStreams } from '../src/model/load.ts';
 import { generate } from '../src/sandbox/generate.ts';
 import type { Row } from '../src/sandbox/population.ts';
 import { RETURN_FLOW } from '../src/sandbox/tables.ts';
@@ -29,14 +30,16 @@ const schemes = (record: MappedRecord): string[] => record.subject.identifiers.m
 describe('the return flow of the national platform', () => {
   it('HN-17 knows every column of its tables, so that the next one to appear is reported', () => {
     const unknown = RETURN_FLOW.flatMap((table) => {
-      const stream = streams.get(String(table.stream).split('/')[1] ?? '');
-      if (stream === undefined) return [String(table.stream)];
+      const stream = findStream(model, String(table.stream));
+      if (stream === undefined || stream.direction === 'push') return [String(table.stream)];
       const columns = table.columns
         .trim()
         .split(/\s+/)
         .map((column) => column.split(':')[0] ?? '');
       const row = Object.fromEntries(columns.map((column) => [column, null]));
-      return compileMapping(model, stream).map({ ...row, ...rows(stream.id)[0], NEW: '1' }, data.now.slice(0, 10)).unknownKeys;
+      const raw = { ...row, ...rows(stream.id)[0], NEW: '1' };
+      if (stream.direction === 'dictionary') return compileDictionary(stream).map(raw).unknownKeys;
+      return compileMapping(model, stream).map(raw, data.now.slice(0, 10)).unknownKeys;
     });
     expect(unknown).toEqual(RETURN_FLOW.map(() => 'NEW'));
   });
