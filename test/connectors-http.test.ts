@@ -42,11 +42,11 @@ describe('pages of a window', () => {
       [true, 7],
     ]);
     expect(pages[1]?.records[2]?.at).toBe('page 2 row 3');
-    expect(pages[2]?.cursor).toEqual({ since: '2026-11-21 09:30:15' });
+    expect(pages[2]?.cursor).toEqual({ since: '2026-11-21 09:20:15' });
     expect(platform.calls[0]?.body).toEqual({
       directory: 'xzcf',
       beginTime: '1970-01-01 00:00:00',
-      endTime: '2026-11-21 09:30:15',
+      endTime: '2026-11-21 09:20:15',
       page: 1,
       pageSize: 3,
     });
@@ -58,11 +58,18 @@ describe('pages of a window', () => {
     platform.calls.length = 0;
     const later = open({ url: platform.url }, { now: () => new Date('2026-11-22T00:00:00Z') });
     expect(idsOf(await pagesOf(later, httpVia(), { cursor: first?.cursor ?? null }))).toEqual([4, 5, 6, 7]);
-    expect(platform.calls[0]?.body).toMatchObject({ endTime: '2026-11-21 09:30:15', page: 2 });
+    expect(platform.calls[0]?.body).toMatchObject({ endTime: '2026-11-21 09:20:15', page: 2 });
     platform.calls.length = 0;
-    await pagesOf(later, httpVia(), { cursor: { since: '2026-11-21 09:30:15' } });
-    expect(platform.calls[0]?.body).toMatchObject({ beginTime: '2026-11-21 09:20:15', endTime: '2026-11-22 08:00:00', page: 1 });
+    await pagesOf(later, httpVia(), { cursor: { since: '2026-11-21 09:20:15' } });
+    expect(platform.calls[0]?.body).toMatchObject({ beginTime: '2026-11-21 09:10:15', endTime: '2026-11-22 07:50:00', page: 1 });
     await later.close();
+  });
+
+  it('P5 P21 begin the window again when the model has another page size now', async () => {
+    serve(() => rowsTo(7));
+    const cursor = { since: '1970-01-01 00:00:00', until: '2026-11-20 12:00:00', page: 3, size: 2, total: 7 };
+    expect(idsOf(await pagesOf(connector, httpVia(), { cursor }))).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(platform.calls[0]?.body).toMatchObject({ endTime: '2026-11-20 12:00:00', page: 1, pageSize: 3 });
   });
 
   it('P5 lose no row when rows are changed while they are read and so leave the window', async () => {
@@ -89,6 +96,13 @@ describe('pages of a window', () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it('P5 stop the stream when the page before comes again in place of the one asked for, also in a run that goes on after a stop', async () => {
+    serve(() => rowsTo(7));
+    const [first] = await pagesOf(connector, httpVia());
+    platform.respond = (_, response) => json(response, { status: 1, data: { list: rowsTo(3), total: 7 } });
+    await expect(pagesOf(connector, httpVia(), { cursor: first?.cursor ?? null })).rejects.toThrow(/looping-pages/);
   });
 
   it('P5 stop the stream when the platform repeats a page for ever', async () => {

@@ -7,7 +7,7 @@ import { allStreams, findStream } from '../src/model/load.ts';
 import type { Model } from '../src/model/types.ts';
 import { generate } from '../src/sandbox/generate.ts';
 import type { Answer, Call } from '../src/sandbox/server.ts';
-import { newPrefix, openHub, type TestHub, until, type WorkOptions, wipeRedis } from './setup/platforms.ts';
+import { newPrefix, openHub, type TestHub, until, type WorkOptions, wipeQueues, wipeRedis } from './setup/platforms.ts';
 import { describeWithRedis } from './setup/redis.ts';
 import { MODEL, pullStreamOf } from './setup/store.ts';
 
@@ -152,7 +152,7 @@ function tests(redisUrl: string | undefined): void {
 
   it('P7 when every queue is wiped, what the outbox says is due is sent and the schedules come back', async () => {
     const { queue } = await hub.work(queues);
-    if (redisUrl === undefined) await wipePostgres(hub);
+    if (redisUrl === undefined) await wipeQueues(hub.pool);
     else expect(await wipeRedis(redisUrl, queues.prefix ?? '')).toBeGreaterThan(0);
     for (const name of ['national-insurance/medical-institutions', 'national-insurance/pharmacies', 'national-insurance/credit-grades'])
       await runPull(hub.jobs, pullStreamOf(name), { trigger: 'manual' });
@@ -164,15 +164,21 @@ function tests(redisUrl: string | undefined): void {
     ).toEqual(['credit-china', 'hunan-credit'].map((connector) => ({ connector, sent: grades })));
     await until(async () => (await queue.getJobSchedulersCount()) === SCHEDULED.size);
   });
-}
 
-/** Every row of BullMQ's tables; only the record of its own migrations stays. */
-async function wipePostgres(hub: TestHub): Promise<void> {
-  const { rows } = await hub.pool.query<{ name: string }>(
-    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'bullmq' and tablename not like '%migration%'`,
-  );
-  expect(rows.length).toBeGreaterThan(0);
-  await hub.pool.query(`truncate ${rows.map((row) => row.name).join(', ')} cascade`);
+  it('P7 a retry that went with a wiped queue is asked for again once its wait is certainly over; one that may still wait is left alone', async () => {
+    const failed = (stream: string, minutes: number) =>
+      hub.pool.query(
+        `with known as (insert into stream_state (connector, stream) values ('hunan-credit', $1))
+         insert into run (connector, stream, direction, state, trigger, officer_id, officer_name, started_at, ended_at)
+         select 'hunan-credit', $1, 'pull', 'failed', 'manual', 'o', 'o', at, at from (select now() - make_interval(mins => $2) as at) t`,
+        [stream, minutes],
+      );
+    await failed('honours', 60);
+    await failed('violations', 5);
+    await hub.work(queues);
+    await until(async () => (await statesOf('hunan-credit/honours')).includes('done'));
+    expect(await statesOf('hunan-credit/violations')).toEqual(['failed']);
+  });
 }
 
 function withSchedule(model: Model, name: string, schedule: string): Model {

@@ -1,7 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openBackend, type StreamQueue } from '../src/jobs/queues.ts';
 import { syncAll } from '../src/jobs/sync.ts';
@@ -15,47 +11,14 @@ import { lastRunId } from '../src/store/runs.ts';
 import type { Pool } from '../src/store/sql.ts';
 import { openHub, type TestHub, until } from './setup/platforms.ts';
 import { MODEL } from './setup/store.ts';
+import { doneAfter, readyOf, runningAfter, startVictim } from './setup/worker-child.ts';
 
 const KILLS = Number(process.env['HUB_KILLS'] ?? 3);
 const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const data = generate({ seed: 11, organisations: 40, persons: 120 });
 /** What the sandboxes stand for; files and entries by hand have nobody to bring them here. */
 const STREAMS = allStreams(MODEL).filter((s) => s.direction === 'push' || `${s.connector}/${s.id}` in data.expected);
 const ring = newKeyRing();
-
-/** The worker as it is deployed, in a process of its own. */
-function startChild(hub: TestHub, said: string[]): ChildProcess {
-  const child = spawn(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', '--import', './scripts/ts-hook.mjs', 'src/main.ts', 'work'],
-    {
-      cwd: ROOT,
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: {
-        PATH: process.env['PATH'],
-        ...hub.sandboxes.env,
-        DATABASE_URL: hub.databaseUrl,
-        HUB_KEYS: ring,
-        HUB_TEST_UNSAFE: 'yes',
-        LOG_LEVEL: 'warn',
-      },
-    },
-  );
-  child.stderr?.on('data', (chunk: Buffer) => said.push(chunk.toString()));
-  return child;
-}
-
-async function end(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  if (child.pid === undefined || child.pid <= 1) throw new Error('the child has no process');
-  const over = once(child, 'exit');
-  child.kill(signal);
-  await over;
-}
-
-const runningAfter = async (pool: Pool, id: number) =>
-  (await pool.query<{ id: number }>(`select id from run where state = 'running' and id > $1`, [id])).rows.map((row) => row.id);
 
 /** Asks for every stream and waits until the ledger has all of them done: those that come after others when these are. `check` throws to end it. */
 async function syncByLedger(hub: TestHub, queue: StreamQueue, check: () => void): Promise<void> {
@@ -63,16 +26,10 @@ async function syncByLedger(hub: TestHub, queue: StreamQueue, check: () => void)
   const asked = new Set<string>();
   await until(async () => {
     check();
-    const { rows } = await hub.pool.query<{ name: string }>(
-      `select distinct connector || '/' || stream as name from run where id > $1 and state = 'done'`,
-      [before],
-    );
-    const done = new Set(rows.map((row) => row.name));
-    for (const { connector, id: stream, ...more } of STREAMS) {
+    const done = await doneAfter(hub.pool, before);
+    for (const { connector, id: stream } of readyOf(STREAMS, done)) {
       const name = `${connector}/${stream}`;
-      const pulls = STREAMS.filter((s) => s.direction === 'pull').map((s) => `${s.connector}/${s.id}`);
-      const first = more.direction === 'push' ? pulls : more.after.map((id) => `${connector}/${id}`);
-      if (asked.has(name) || !first.every((one) => done.has(one))) continue;
+      if (asked.has(name)) continue;
       asked.add(name);
       await enqueueStream(queue, { connector, stream, trigger: 'manual' });
     }
@@ -103,7 +60,9 @@ async function stateOf(pool: Pool): Promise<Record<string, unknown[]>> {
        from subject s join subject_identifier i on i.subject_id = s.id group by s.id order by 2`,
     ),
     issues: await rows(
-      `select connector, stream, rule, place, encode(fingerprint, 'hex') as fingerprint from issue order by 1, 2, 3, 4, 5`,
+      // Several streams bring one code table: which of them is first to tell of a value that nobody knows, is left to them.
+      `select connector, case when rule = 'unknown-code-value' then 'any' else stream end as stream, rule, place,
+         encode(fingerprint, 'hex') as fingerprint from issue order by 1, 2, 3, 4, 5`,
     ),
     sent: await rows(
       `select o.connector, o.stream, r.source_key, o.state, p.number is not null as receipt
@@ -115,9 +74,8 @@ async function stateOf(pool: Pool): Promise<Record<string, unknown[]>> {
 describe(`a worker that is killed ${KILLS} times in the middle of a sync (HUB_SEED=${SEED})`, () => {
   let hub: TestHub;
   let expected: Record<string, unknown[]>;
-  const said: string[] = [];
-  const interrupted: number[] = [];
-  let kills = 0;
+  let interrupted: number[];
+  let kills: number;
 
   beforeAll(
     async () => {
@@ -135,34 +93,21 @@ describe(`a worker that is killed ${KILLS} times in the middle of a sync (HUB_SE
       const backend = openBackend({ databaseUrl: hub.databaseUrl });
       const queue = backend.queue(() => undefined);
       await queue.waitUntilReady();
-      const random = randomOf(SEED, 'kills');
-      let child = startChild(hub, said);
-      const allKilled = () => kills >= KILLS;
-      const check = () => {
-        if (child.exitCode !== null) throw new Error(`the worker ended by itself: ${said.join('')}`);
-      };
-      const killing = (async () => {
-        for (let before = 0; kills < KILLS; before = await lastRunId(hub.pool)) {
-          await until(async () => child.exitCode !== null || (await runningAfter(hub.pool, before)).length > 0);
-          if (child.exitCode !== null) throw new Error(`the worker ended by itself: ${said.join('')}`);
-          await sleep(random.int(0, 600));
-          await end(child, 'SIGKILL');
-          kills += 1;
-          interrupted.push(...(await runningAfter(hub.pool, 0)));
-          child = startChild(hub, said);
-        }
-      })();
+      const victim = startVictim(hub, { ring });
+      const killing = victim.killAgain(KILLS, { random: randomOf(SEED, 'kills'), afterMs: [0, 600] });
       const syncing = (async () => {
-        do await syncByLedger(hub, queue, check);
-        while (!allKilled());
+        do await syncByLedger(hub, queue, victim.check);
+        while (victim.kills() < KILLS);
       })();
       try {
         await Promise.all([killing, syncing]);
       } finally {
-        await end(child, 'SIGTERM');
+        await victim.end();
         await queue.close();
         await backend.close();
       }
+      interrupted = victim.interrupted;
+      kills = victim.kills();
     },
     120_000 + KILLS * 30_000,
   );

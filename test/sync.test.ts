@@ -109,4 +109,15 @@ function tests(redisUrl: string | undefined): void {
     expect([...of('failed')]).toEqual([]);
     expect(hub.said.filter((line) => Number(line['level']) >= 50)).toEqual([]);
   });
+
+  it('P7 goes on without a stream that an operator paused, and says so', async () => {
+    told.length = 0;
+    const pause = (paused: boolean) => hub.pool.query(`update stream_state set paused = $1 where stream = 'honours'`, [paused]);
+    await pause(true);
+    const synced = await sync();
+    await pause(false);
+    expect(synced.filter((s) => s.connector === 'hunan-credit' && s.stream === 'honours')).toEqual([]);
+    expect(told.filter((p) => p.state === 'failed').map((p) => [p.stream, p.error])).toContainEqual(['honours', 'the stream is paused']);
+    expect(told.filter((p) => p.state === 'done').length).toBe(Object.keys(data.expected).length + PUSHES.length - 2);
+  });
 }

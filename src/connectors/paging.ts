@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { RetryLater, StopStream } from '../errors.ts';
-import type { HttpVia, Json } from '../model/types.ts';
+import type { HttpVia, Json, PageNumber } from '../model/types.ts';
 import type { OpenOptions, Page, RawRecord } from './contract.ts';
 import { faultOf } from './json.ts';
 import { localTime, minutesBefore } from './local-time.ts';
@@ -13,19 +13,23 @@ const MOST_STEPS_BACK = 50;
 /** Of one answer. */
 const MOST_ROWS = 100_000;
 
-/** A window (since, until] of which `page` is read next; without `until` the window before is finished. */
+/** A window (since, until] of which `page` of pages of `size` is read next; without `until` the window before is finished. */
 interface Window {
   since: string;
   until: string;
   page: number;
   /** What the platform said the window holds, when it was last asked. */
   total: number | undefined;
+  /** Hash of the page before this one, so that a run that goes on knows a repeated page too. */
+  before: string | undefined;
 }
 
 /**
  * Pages of an HTTP stream. `until` is fixed when a run starts, so a run ends although the platform goes on writing; a run that stopped half
  * way goes on in its own window. Page numbers move when rows leave the window (they were changed, so they belong to the next one): a total
  * that became smaller steps back by as many pages, since rows not yet read moved up onto pages already read.
+ * A window ends `overlapMinutes` before now. A row that is changed must leave the window to make its total smaller; by the clock of a platform
+ * that is behind ours it would only move to the end, and those that moved up for it would go unseen. What is newer is in the next run.
  * StopStream: the platform repeats a page, or has no end. RetryLater: a page is shorter than the total promises.
  */
 export async function* pullHttp(session: Session, via: HttpVia, cursor: Json | null, options: OpenOptions): AsyncGenerator<Page> {
@@ -39,12 +43,12 @@ export async function* pullHttp(session: Session, via: HttpVia, cursor: Json | n
     return;
   }
 
-  const window = windowFrom(cursor, paging.overlapMinutes, options.now(), label);
+  const window = windowFrom(cursor, paging, options.now(), label);
   const { since, until } = window;
-  let { page, total } = window;
+  let { page, total, before } = window;
   let firstTotal: number | undefined;
   let stepsBack = 0;
-  const seen = new Map<string, number>();
+  const seen = new Map(before === undefined ? [] : [[before, page - 1]]);
   for (;;) {
     const body = await session.read({ ...call, values: { page, size: paging.size, since, until } });
     const rows = rowsOf(body, via, label);
@@ -60,29 +64,37 @@ export async function* pullHttp(session: Session, via: HttpVia, cursor: Json | n
     firstTotal ??= count;
     checkLength(rows.length, page, paging.size, count, label);
     checkEnd(page, paging.size, firstTotal, label);
-    checkRepeat(rows, page, seen, label);
+    before = checkRepeat(rows, page, seen, label);
     const last = count === undefined ? rows.length < paging.size : page * paging.size >= count;
-    const next: Json = last ? { since: until } : { since, until, page: page + 1, total: count ?? null };
+    const next: Json = last ? { since: until } : { since, until, page: page + 1, size: paging.size, total: count ?? null, before };
     yield { records: toRecords(rows, page), cursor: next, last, ...(count === undefined ? {} : { total: count }) };
     if (last) return;
     page += 1;
   }
 }
 
-function windowFrom(cursor: Json | null, overlapMinutes: number, now: Date, label: string): Window {
-  const until = localTime(now);
-  if (cursor === null) return { since: BEGINNING, until, page: 1, total: undefined };
-  const { since, until: open, page, total } = typeof cursor === 'object' && !Array.isArray(cursor) ? cursor : {};
+function windowFrom(cursor: Json | null, { overlapMinutes, size }: PageNumber, now: Date, label: string): Window {
+  const until = minutesBefore(localTime(now), overlapMinutes);
+  const fresh = { page: 1, total: undefined, before: undefined };
+  if (cursor === null) return { since: BEGINNING, until, ...fresh };
+  const { since, until: open, page, size: old, total, before } = typeof cursor === 'object' && !Array.isArray(cursor) ? cursor : {};
   if (typeof since !== 'string') throw new StopStream(`bad-cursor: ${label} 的游标无法识别`);
   if (typeof open === 'string' && typeof page === 'number') {
-    return { since, until: open, page, total: typeof total === 'number' ? total : undefined };
+    // Page numbers mean nothing once the model has another size: the window begins again.
+    if (old !== size) return { since, until: open, ...fresh };
+    return {
+      since,
+      until: open,
+      page,
+      total: typeof total === 'number' ? total : undefined,
+      before: typeof before === 'string' ? before : undefined,
+    };
   }
   // A clock that went back must not turn the window round.
   return {
     since: since > BEGINNING ? minutesBefore(since, overlapMinutes) : since,
     until: until > since ? until : since,
-    page: 1,
-    total: undefined,
+    ...fresh,
   };
 }
 
@@ -120,13 +132,14 @@ function checkEnd(page: number, size: number, firstTotal: number | undefined, la
   }
 }
 
-function checkRepeat(rows: Json[], page: number, seen: Map<string, number>, label: string): void {
-  if (rows.length === 0) return;
+function checkRepeat(rows: Json[], page: number, seen: Map<string, number>, label: string): string {
   const hash = createHash('sha256').update(JSON.stringify(rows)).digest('base64');
+  if (rows.length === 0) return hash;
   const before = seen.get(hash);
   if (before !== undefined && before !== page)
     throw new StopStream(`looping-pages: ${label} 第 ${page} 页与第 ${before} 页内容相同，已停止读取`);
   seen.set(hash, page);
+  return hash;
 }
 
 function toRecords(rows: Json[], page: number): RawRecord[] {

@@ -13,7 +13,8 @@ export type StreamWorker = Worker<StreamJob, StreamOutcome, string>;
 /** What a finished job says: the ledger has the rest. */
 export interface StreamOutcome {
   run: number | null;
-  state: 'done' | 'skipped';
+  /** `skipped`: another process holds the stream. */
+  state: 'done' | 'skipped' | 'paused';
 }
 
 /** Where the queues live: Redis when there is one, else PostgreSQL. The choice is made here and known nowhere else. */
@@ -35,9 +36,13 @@ const JOB_OPTIONS: JobsOptions = {
 /** A worker that dies is noticed after `lockDuration`; a job may be taken over as often as workers die (the default drops it the second time). */
 const WORKER_OPTIONS = { lockDuration: 15_000, stalledInterval: 5000, maxStalledCount: 1000 };
 
+const LONGEST_BACKOFF_MS = 600_000;
+/** After this a retry is over or lost, unless the platform itself asked to wait longer; then it is only asked too early. */
+export const RETRY_IS_LOST_MS = 2 * LONGEST_BACKOFF_MS;
+
 /** Seconds before attempt n+1: 2, 4, 8 … up to ten minutes, each ± 25 %, and never before the time the platform asked for. */
 export function backoffMs(attempt: number, afterMs: number | undefined, random: () => number): number {
-  const base = Math.min(600_000, 1000 * 2 ** Math.max(1, attempt));
+  const base = Math.min(LONGEST_BACKOFF_MS, 1000 * 2 ** Math.max(1, attempt));
   return Math.max(afterMs ?? 0, Math.round(base * (0.75 + 0.5 * random())));
 }
 

@@ -1,6 +1,6 @@
 import { allStreams } from '../model/load.ts';
-import type { Model, Stream, Via } from '../model/types.ts';
-import { enqueueStream, type RunningWorker } from './worker.ts';
+import type { Model, Stream } from '../model/types.ts';
+import { enqueueStream, type RunningWorker, runsByItself } from './worker.ts';
 
 /** What a full sync tells of each stream as it goes. */
 export interface SyncProgress {
@@ -17,7 +17,7 @@ const HELD_MS = 1000;
 
 /**
  * Runs every stream of a model once through the queue: pulls as soon as the streams they come after are done, pushes when all pulls are.
- * Resolves with the run ids by stream; a stream that failed for good has none, and those after it still run.
+ * Resolves with the run ids by stream; a stream that failed for good or is paused has none, and those after it still run.
  */
 export async function syncAll(
   running: RunningWorker,
@@ -53,6 +53,18 @@ export async function syncAll(
   worker.on('completed', (job, result) => {
     const name = `${job.data.connector}/${job.data.stream}`;
     if (!asked.has(name) || over.has(name)) return;
+    if (result.state === 'paused') {
+      tell({
+        connector: job.data.connector,
+        stream: job.data.stream,
+        state: 'failed',
+        in: 0,
+        total: undefined,
+        error: 'the stream is paused',
+      });
+      finish(name);
+      return;
+    }
     if (result.run === null) {
       // Another process holds the stream, and nobody tells when it lets go.
       setTimeout(() => void enqueueStream(running.queue, job.data).catch(reject), HELD_MS);
@@ -71,12 +83,6 @@ export async function syncAll(
   ask();
   await promise;
   return runs;
-}
-
-/** Nobody has to hand over a file, enter a record or say who is asked about first. */
-function runsByItself(via: Via): boolean {
-  if (via.kind === 'national-insurance') return via.each?.ask === undefined;
-  return via.kind === 'file' ? via.drop !== undefined : via.kind !== 'manual';
 }
 
 const nameOf = (stream: Stream) => `${stream.connector}/${stream.id}`;

@@ -2,13 +2,22 @@ import type { Job } from 'bullmq';
 import { RetryLater, StopStream } from '../errors.ts';
 import { ensureLogPartitions } from '../log/partitions.ts';
 import { findStream } from '../model/load.ts';
+import type { Via } from '../model/types.ts';
 import { openOutbox } from '../store/outbox.ts';
-import { brokenRuns } from '../store/runs.ts';
+import { brokenRuns, isPaused, lostRetries } from '../store/runs.ts';
 import { isUnavailable } from '../store/unavailable.ts';
 import type { Jobs } from './hub.ts';
 import { type RunResult, runPull } from './pull.ts';
 import { runPush } from './push.ts';
-import { giveUp, type QueueBackend, type StreamJob, type StreamOutcome, type StreamQueue, type StreamWorker } from './queues.ts';
+import {
+  giveUp,
+  type QueueBackend,
+  RETRY_IS_LOST_MS,
+  type StreamJob,
+  type StreamOutcome,
+  type StreamQueue,
+  type StreamWorker,
+} from './queues.ts';
 import { restoreSchedules, upsertSchedules } from './schedule.ts';
 
 export interface RunningWorker {
@@ -52,6 +61,12 @@ export async function startWorker(
   };
 }
 
+/** Nobody has to hand over a file, enter a record or say who is asked about first. */
+export function runsByItself(via: Via): boolean {
+  if (via.kind === 'national-insurance') return via.each?.ask === undefined;
+  return via.kind === 'file' ? via.drop !== undefined : via.kind !== 'manual';
+}
+
 /** Queues a stream now; while the same stream is waiting or running, once is enough. */
 export async function enqueueStream(queue: StreamQueue, job: StreamJob): Promise<void> {
   await queue.add('run', job, { deduplication: { id: `${job.connector}/${job.stream}` } });
@@ -67,7 +82,7 @@ async function runJob(jobs: Jobs, queue: StreamQueue, job: Job<StreamJob, Stream
       void job.updateProgress({ ...counts, total: total ?? null }).catch(() => undefined);
     const options = { trigger, onProgress: progress, signal };
     const result = stream.direction === 'push' ? await runPush(jobs, stream, options) : await runPull(jobs, stream, options);
-    if (result === undefined) return { run: null, state: 'skipped' };
+    if (result === undefined) return { run: null, state: (await isPaused(jobs.pool, stream)) ? 'paused' : 'skipped' };
     logger.info({ run: result.run, ...result.counts }, 'run done');
     if (stream.direction === 'pull') await wakePushes(jobs, queue);
     return { run: result.run, state: 'done' };
@@ -98,7 +113,15 @@ async function sweepOnce(jobs: Jobs, queue: StreamQueue): Promise<void> {
   await ensureLogPartitions(jobs.pool, jobs.now(), 2);
   await restoreSchedules(jobs.pool, queue, jobs.model);
   await wakePushes(jobs, queue);
+  // While its job still waits, the stream is not queued a second time; a platform that asked for a longer wait has such a job.
+  for (const { connector, stream } of await lostRetries(jobs.pool, RETRY_IS_LOST_MS)) {
+    const known = findStream(jobs.model, `${connector}/${stream}`);
+    if (known !== undefined && (known.direction === 'push' || runsByItself(known.via)))
+      await enqueueStream(queue, { connector, stream, trigger: 'schedule' });
+  }
   for (const { connector, stream } of await brokenRuns(jobs.pool)) {
+    const known = findStream(jobs.model, `${connector}/${stream}`);
+    if (known !== undefined && known.direction !== 'push' && !runsByItself(known.via)) continue;
     // Its worker died: BullMQ would notice after the job's lock, the ledger knows at once.
     await queue.add(
       'run',

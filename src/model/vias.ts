@@ -32,7 +32,8 @@ export interface LoginAuth {
   expired: string[];
 }
 /**
- * Pages 1, 2, 3 … of a window (since, until]; `until` is fixed when a run starts, `since` is the window of the run before less `overlapMinutes`.
+ * Pages 1, 2, 3 … of a window (since, until]. `until` is `overlapMinutes` before the start of the run, `since` as long before the end of the
+ * window of the run before: clocks may differ by that much, and rows may be written that late.
  * Page variables: {page}, {size}, {since}, {until} (local time `yyyy-MM-dd HH:mm:ss`, Asia/Shanghai; the first `since` is 1970-01-01 00:00:00).
  */
 export interface PageNumber {

@@ -58,11 +58,7 @@ export async function startSandboxes(options: SandboxOptions): Promise<Sandboxes
     ...(options.now && { now: options.now }),
     ...(options.onError && { onError: options.onError }),
   });
-  // Faults are made on the three platforms that the fault plans know.
-  const services = await startExchangeServices(data, {
-    ...(options.slowMs && { slowMs: options.slowMs }),
-    ...(options.now && { now: options.now }),
-  });
+  const services = await startExchangeServices(data, server);
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'sandbox-packets-')));
   const packets = await fillDropFolder(folder, data);
   return {

@@ -73,7 +73,11 @@ export function tableFaults(faults: Faults, execute: Execute, now: () => Date): 
       );
       return key;
     },
-    deleteRow: (table) => rewrite('delete-by-flag', table, isFront(table) ? { ZSGBZ: 'D' } : { VALI_FLAG: '0' }),
+    async deleteRow(table) {
+      if (isFront(table)) return rewrite('delete-by-flag', table, { ZSGBZ: 'D' });
+      // The tables of contributions say nothing of validity.
+      return table.columns.includes('VALI_FLAG:') ? rewrite('delete-by-flag', table, { VALI_FLAG: '0' }) : undefined;
+    },
     async dropRow(table) {
       if (!isFront(table) || !faults.roll('silent-drop')) return undefined;
       const row = await anyRow('silent-drop', table, `"JHKG" = '0'`);

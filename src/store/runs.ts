@@ -98,6 +98,15 @@ async function letGo(session: Dedicated): Promise<void> {
   session.release();
 }
 
+/** Why `beginRun` began nothing: an operator paused the stream (else another process holds it). */
+export async function isPaused(sql: Sql, stream: { connector: string; id: string }): Promise<boolean> {
+  const { rowCount } = await sql.query('select from stream_state where connector = $1 and stream = $2 and paused', [
+    stream.connector,
+    stream.id,
+  ]);
+  return rowCount > 0;
+}
+
 /** Adds to the ledger and moves the cursor, in the transaction of the page. Throws `StopStream` when the run was overtaken. */
 export async function advance(sql: Sql, run: Run, cursor: Json | undefined, counts: Partial<Counts>): Promise<void> {
   const c = { ...NO_COUNTS, ...counts };
@@ -160,6 +169,17 @@ export async function brokenRuns(sql: Sql): Promise<{ connector: string; stream:
     `select distinct r.connector, r.stream from run r where r.state = 'running' and not exists (
        select from pg_locks l where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
          and l.classid = 7301002::oid and l.objid = (hashtext(r.connector || '/' || r.stream)::bigint & 4294967295)::oid)`,
+  );
+  return rows;
+}
+
+/** Streams whose last run failed so long ago that a retry which still waits in a queue would have run by now: its queue was wiped. */
+export async function lostRetries(sql: Sql, afterMs: number): Promise<{ connector: string; stream: string }[]> {
+  const { rows } = await sql.query<{ connector: string; stream: string }>(
+    `select s.connector, s.stream from stream_state s,
+       lateral (select state, ended_at from run r where r.connector = s.connector and r.stream = s.stream order by id desc limit 1) last
+     where not s.paused and last.state = 'failed' and last.ended_at < now() - make_interval(secs => $1)`,
+    [afterMs / 1000],
   );
   return rows;
 }

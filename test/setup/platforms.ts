@@ -123,6 +123,15 @@ export async function wipeRedis(url: string, prefix: string): Promise<number> {
   return removed;
 }
 
+/** Every row of BullMQ's tables on PostgreSQL; only the record of its own migrations stays. Throws where there are none. */
+export async function wipeQueues(pool: Pool): Promise<void> {
+  const { rows } = await pool.query<{ name: string }>(
+    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'bullmq' and tablename not like '%migration%'`,
+  );
+  if (rows.length === 0) throw new Error('there are no queues on this PostgreSQL');
+  await pool.query(`truncate ${rows.map((row) => row.name).join(', ')} cascade`);
+}
+
 function lines(into: Record<string, unknown>[]): Writable {
   return new Writable({
     write(chunk: Buffer, _encoding, done) {
