@@ -75,9 +75,12 @@ export async function startNationalInsurance(data: SandboxData, account: TifAcco
     if (typeof envelope === 'string') return reply(now(), '000000', envelope);
     const transaction = transactions[envelope.infno];
     const file = envelope.infno === '9102';
-    if ((!transaction && !file) || !call.path.endsWith(`/${envelope.infno}`)) return reply(now(), envelope.region, '交易编号不存在或与地址不一致');
+    if ((!transaction && !file) || !call.path.endsWith(`/${envelope.infno}`))
+      return reply(now(), envelope.region, '交易编号不存在或与地址不一致');
     if (envelope.infno !== '9001' && !signedIn.has(envelope.signNo)) return reply(now(), envelope.region, '未签到或签到已失效，请重新签到');
-    return transaction ? reply(now(), envelope.region, transaction(envelope)) : handOut(catalogue.download(envelope.input), envelope.region);
+    return transaction
+      ? reply(now(), envelope.region, transaction(envelope))
+      : handOut(catalogue.download(envelope.input), envelope.region);
   };
   /** In Hunan an error of the file service has infcode 0. */
   const handOut = (file: Buffer | string, region: string): Answer => {
