@@ -146,7 +146,9 @@ function isOlder(version: string | null, than: string | null): boolean {
 async function confirm(sql: Sql, newer: readonly { id: number; version: string }[]): Promise<void> {
   if (newer.length === 0) return;
   await sql.query(
-    `update record r set source_version = t.version from unnest($1::bigint[], $2::text[]) as t(id, version) where r.id = t.id`,
+    `with told as (
+       update record r set source_version = t.version from unnest($1::bigint[], $2::text[]) as t(id, version) where r.id = t.id returning r.id, r.version, t.version as said)
+     update record_version v set confirmed = told.said from told where v.record_id = told.id and v.version = told.version`,
     [newer.map((n) => n.id), newer.map((n) => n.version)],
   );
 }
@@ -154,6 +156,8 @@ async function confirm(sql: Sql, newer: readonly { id: number; version: string }
 interface Known {
   record_id: number;
   source_version: string;
+  /** Up to which version of the source the same was told. */
+  confirmed: string | null;
   content: Buffer;
 }
 
@@ -164,20 +168,19 @@ async function withoutKnown(sql: Sql, candidates: readonly Write[]): Promise<Wri
   const ids = candidates.filter(doubtful).map((w) => w.id);
   if (ids.length === 0) return [...candidates];
   const { rows } = await sql.query<Known>(
-    'select record_id, source_version, content from record_version where record_id = any($1) and source_version is not null order by version',
+    'select record_id, source_version, confirmed, content from record_version where record_id = any($1) and source_version is not null order by version',
     [ids],
   );
   const history = Map.groupBy(rows, (row) => row.record_id);
   return candidates.filter((w) => !doubtful(w) || !isKnown(history.get(w.id) ?? [], w.record.version ?? '', w.content));
 }
 
-/** Told before under this version; or no change to what the version before it said. */
+/** Told before: under this very version, or under one that was later confirmed beyond it. */
 function isKnown(history: readonly Known[], version: string, content: Buffer): boolean {
-  const same = history.filter((row) => row.source_version === version);
-  if (same.length > 0) return same.some((row) => row.content.equals(content));
-  let before: Known | undefined;
-  for (const row of history) if (row.source_version < version && row.source_version >= (before?.source_version ?? '')) before = row;
-  return before?.content.equals(content) ?? false;
+  return history.some((row) => {
+    const until = row.confirmed ?? row.source_version;
+    return row.source_version <= version && version <= until && row.content.equals(content);
+  });
 }
 
 async function writeCurrent(

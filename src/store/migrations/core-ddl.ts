@@ -47,7 +47,7 @@ export const CORE_DDL: readonly string[] = [
   `create table record_version (
      record_id bigint not null references record, version int not null, late boolean not null default false,
      category smallint not null, kind text not null, publicity text not null,
-     source_version text, deleted boolean not null, content bytea not null,
+     source_version text, confirmed text, deleted boolean not null, content bytea not null,
      region text, occurred_on date, valid_from date, valid_to date,
      ${CLASSES},
      run_id bigint not null, recorded_at timestamptz not null default now(),
