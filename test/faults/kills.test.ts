@@ -1,6 +1,6 @@
 /**
  * P5, P7: nothing missing, stale or doubled after kill -9s of the worker and faults of the platforms; and the same test against builds that are
- * broken on purpose goes red. `HUB_DEEP=1` runs the deep set, `HUB_SEED` repeats a run.
+ * broken on purpose goes red. `HUB_DEEP=1` runs the deep set and the broken builds, `HUB_SEED` repeats a run.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { KillOptions, KillResult } from '../setup/kills.ts';
@@ -85,6 +85,9 @@ describe(`${SET.kills} kill -9s and ${SET.faults} faults in one sync of all sand
   });
 });
 
+/** How soon a broken build loses something is a matter of chance: enough of it takes minutes, so these are of the deep set. */
+const inDeep = DEEP ? it : it.skip;
+
 describe(`builds that are broken on purpose go red (HUB_SEED=${SEED})`, () => {
   const broken = async (build: string, options: Partial<KillOptions> = {}): Promise<KillResult> => {
     const result = await syncUnderKills({ seed: SEED, kills: 5, faults: 10, organisations: 40, persons: 120, broken: build, ...options });
@@ -93,15 +96,25 @@ describe(`builds that are broken on purpose go red (HUB_SEED=${SEED})`, () => {
     return result;
   };
 
-  it('P5 a cursor that moves before its page is stored: the oracle names missing records', async () => {
-    const result = await broken('cursor-first');
-    expect(result.verdict.missing.length).toBeGreaterThan(0);
-    expect(result.verdict.held).not.toEqual(result.verdict.expected);
-  }, 180_000);
+  inDeep(
+    'P5 a cursor that moves before its page is stored: the oracle names missing records',
+    async () => {
+      const result = await broken('cursor-first');
+      expect(result.verdict.missing.length).toBeGreaterThan(0);
+      expect(result.verdict.held).not.toEqual(result.verdict.expected);
+    },
+    180_000,
+  );
 
-  it('P5 a late version that overwrites a newer one: the oracle names stale records', async () => {
-    const result = await broken('older-wins', { kills: 1 });
-    expect(result.verdict.stale.length).toBeGreaterThan(0);
-    expect(result.verdict.held).not.toEqual(result.verdict.expected);
-  }, 180_000);
+  inDeep(
+    'P5 a late version that overwrites a newer one: the oracle names stale records',
+    async () => {
+      // Where the answer key has late versions.
+      const read = ['market-registrations', 'credit-commitments', 'abnormal-operations'].map((id) => `hunan-credit/${id}`);
+      const result = await broken('older-wins', { kills: 1, read });
+      expect(result.verdict.stale.length).toBeGreaterThan(0);
+      expect(result.verdict.held).not.toEqual(result.verdict.expected);
+    },
+    180_000,
+  );
 });

@@ -67,6 +67,8 @@ export interface KillOptions {
   faults: number;
   organisations: number;
   persons: number;
+  /** Streams that the worker itself must have read to their end before all is well again. */
+  read?: readonly string[];
   /** A change of `build.mjs` that breaks the worker. */
   broken?: string;
 }
@@ -141,7 +143,8 @@ export async function syncUnderKills(options: KillOptions): Promise<KillResult> 
     steps.push(() => victim.end());
     const streams = allStreams(model).filter((s) => s.direction === 'push' || holdings.streams.has(`${s.connector}/${s.id}`));
     const count = () => countOf(faults) + writing.ended();
-    const enough = () => victim.kills() >= options.kills && count() >= options.faults;
+    const enough = (done: ReadonlySet<string>) =>
+      victim.kills() >= options.kills && count() >= options.faults && (options.read ?? []).every((name) => done.has(name));
     await Promise.all([
       victim.killAgain(options.kills, {
         random: randomOf(seed, 'kills'),
@@ -215,12 +218,14 @@ async function keepAsking(
   queue: StreamQueue,
   streams: Stream[],
   victim: Victim,
-  enough: () => boolean,
+  enough: (done: ReadonlySet<string>) => boolean,
   random: Random,
 ): Promise<void> {
-  while (!enough()) {
+  for (;;) {
     victim.check();
-    const ready = readyOf(streams, await doneAfter(hub.pool, 0));
+    const done = await doneAfter(hub.pool, 0);
+    if (enough(done)) return;
+    const ready = readyOf(streams, done);
     for (let n = await queue.getWaitingCount(); n < WAITING; n += 1) {
       const { connector, id } = random.pick(ready);
       // By no name: a killed worker's job would keep the name until its lock is over.
