@@ -44,6 +44,7 @@ const RULES: Rules = {
     '@mikro-orm/*': ['store'],
     // Databases of other people are read by one connector.
     pg: ['store', 'connectors/database.ts'],
+    'sm-crypto-v2': ['store'],
     ajv: ['model'],
     yaml: ['model'],
     commander: ['main', 'commands'],
