@@ -18,7 +18,7 @@ const everything: Override = {
       ['2', 'organisation'],
     ]),
   },
-  identifiers: columns(['statutory', 'CODE', true], ['practitioner-code', 'PRACTITIONER', true], ['passport', 'PASSPORT', true]),
+  identifiers: columns(['statutory', 'CODE'], ['practitioner-code', 'PRACTITIONER'], ['passport', 'PASSPORT']),
   fields: Object.fromEntries(
     TYPES.map((type) => [type, [field(type, type), value({ from: [type], money: 'wan-yuan', none: ['/', '2099-12-31'] })] as const]),
   ),

@@ -25,12 +25,12 @@ describe('HN-13 the subject is found by checked numbers', () => {
     ['an organisation’s code on a person', person, ORGANISATION],
     ['a number of no known form', person, '12345'],
   ] as const)('HN-13 refuses %s, even where the number may be left out', (_name, override, code) => {
-    const identifiers = columns(['statutory', 'CODE', true], ['institution-code', 'INST']);
+    const identifiers = columns(['statutory', 'CODE'], ['institution-code', 'INST']);
     expect(ruleOf(() => map({ ...override, identifiers }, { ...FULL, CODE: code, INST: 'H43010000001' }))).toBe('bad-identifier');
   });
 
   it('HN-13 passes over blank numbers and keeps the platform’s codes in order', () => {
-    const identifiers = columns(['statutory', 'CODE', true], ['institution-code', 'INST'], ['employer-code', 'EMP']);
+    const identifiers = columns(['statutory', 'CODE'], ['institution-code', 'INST'], ['employer-code', 'EMP']);
     const raw = { ...FULL, CODE: '', INST: ' h43010000001', EMP: '４３０１' };
     expect(map({ identifiers }, raw).subject.identifiers).toEqual([
       { scheme: 'institution-code', code: 'H43010000001' },
@@ -43,7 +43,7 @@ describe('HN-13 the subject is found by checked numbers', () => {
     const platform = columns(['practitioner-code', 'CODE']);
     expect(ruleOf(() => map({ identifiers: platform }, { ...FULL, CODE: 'D430100000001' }))).toBe('bad-identifier');
     expect(ruleOf(() => map({ identifiers: columns(['employer-code', 'CODE']) }, { ...FULL, CODE: '1'.repeat(51) }))).toBe('too-long');
-    const two = columns(['statutory', 'CODE'], ['statutory', 'CODE2', true]);
+    const two = columns(['statutory', 'CODE'], ['statutory', 'CODE2']);
     expect(ruleOf(() => map({ identifiers: two }, { ...FULL, CODE2: usccFor('91430100', 'MA4L0002') }))).toBe('bad-identifier');
     expect(map({ identifiers: two }, { ...FULL, CODE2: ORGANISATION }).subject.identifiers).toHaveLength(1);
   });

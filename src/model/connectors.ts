@@ -37,7 +37,7 @@ interface MappingYaml {
     name?: ValueShort;
     region?: ValueShort;
     roles?: string[];
-    identifiers: ({ scheme: SchemeYaml; optional?: boolean; whenValid?: boolean } & ValueYaml)[];
+    identifiers: ({ scheme: SchemeYaml; whenValid?: boolean } & ValueYaml)[];
   };
   key: string[];
   version?: ValueShort;
@@ -203,10 +203,9 @@ function toValue(value: ValueShort): Value {
 }
 
 function toIdentifiers(yaml: MappingYaml['subject']['identifiers']): SubjectMapping['identifiers'] {
-  return yaml.map(({ scheme, optional: isOptional, whenValid, ...v }) => ({
+  return yaml.map(({ scheme, whenValid, ...v }) => ({
     scheme: typeof scheme === 'string' ? scheme : { from: scheme.from, lookup: new Map(Object.entries(scheme.lookup)) },
     value: toValue(v),
-    optional: isOptional ?? false,
     whenValid: whenValid ?? false,
   }));
 }

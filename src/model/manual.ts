@@ -54,7 +54,7 @@ function manualStream(category: Category, kind: Kind): PullStream {
       name: value(ENTRY_KEYS.name),
       region: value(ENTRY_KEYS.region),
       roles: [],
-      identifiers: [{ scheme: 'statutory', value: value(ENTRY_KEYS.code), optional: false }],
+      identifiers: [{ scheme: 'statutory', value: value(ENTRY_KEYS.code) }],
     },
     key: [ENTRY_KEYS.reference],
     version: undefined,

@@ -202,7 +202,6 @@ export interface IdentifierMapping {
    */
   scheme: string | { from: string; lookup: Map<string, string> };
   value: Value;
-  optional: boolean;
   /** The column may hold something else: a value that does not pass the check of its scheme is no identifier and no fault. */
   whenValid?: boolean;
 }
