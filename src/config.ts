@@ -23,7 +23,12 @@ export const CONFIG: readonly Variable[] = [
     en: 'Redis address for the queues; without it the queues are on PostgreSQL',
     file: true,
   },
-  { name: 'HUB_HOST', zh: 'API 监听地址', en: 'address the API listens on', default: '127.0.0.1' },
+  {
+    name: 'HUB_HOST',
+    zh: 'API 监听地址，health 也向此地址询问',
+    en: 'address the API listens on, and where `health` asks',
+    default: '127.0.0.1',
+  },
   { name: 'HUB_PORT', zh: 'API 监听端口', en: 'port of the API', default: '4000' },
   { name: 'HUB_NODE', zh: '本进程在查询日志中的名称', en: 'name of this process in the query log', default: 'hub' },
   {

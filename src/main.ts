@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { demo } from './commands/demo.ts';
 import { generate } from './commands/generate.ts';
+import { health } from './commands/health.ts';
 import { identify } from './commands/identify.ts';
 import { openRuntime } from './commands/runtime.ts';
 import { FAULT_HELP, sandbox, type SandboxCommand } from './commands/sandbox.ts';
@@ -114,14 +115,9 @@ program
 
 program
   .command('health')
-  .description('ask a running API whether it is ready; exit code 1 when it is not')
+  .description('ask the API or worker at HUB_HOST and HUB_PORT whether it is ready; exit code 1 when it is not')
   .action(async () => {
-    const { port } = readConfig(environment);
-    const ready = await fetch(`http://127.0.0.1:${port}/ready`, { signal: AbortSignal.timeout(3000) }).then(
-      (r) => r.ok,
-      () => false,
-    );
-    if (!ready) process.exitCode = 1;
+    if (!(await health(environment))) process.exitCode = 1;
   });
 
 program

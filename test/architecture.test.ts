@@ -33,7 +33,6 @@ const RULES: Rules = {
     ioredis: ['jobs'],
     '@apollo/*': ['resolvers'],
     '@fastify/*': ['resolvers'],
-    'class-validator': ['resolvers'],
     dataloader: ['resolvers'],
     fastify: ['resolvers', 'sandbox'],
     graphql: ['resolvers'],

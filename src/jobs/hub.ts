@@ -21,8 +21,3 @@ export function connectorOf(model: Model, id: string): Connector {
   if (connector === undefined) throw new Error(`connector ${id} does not exist`);
   return connector;
 }
-
-/** The calendar day in Asia/Shanghai. */
-export function dayOf(now: Date): string {
-  return new Date(now.getTime() + 8 * 3_600_000).toISOString().slice(0, 10);
-}

@@ -1,13 +1,14 @@
 import type { Page, RawRecord } from '../connectors/contract.ts';
 import { RejectRecord } from '../errors.ts';
 import { compileMapping } from '../mapping/compile.ts';
+import { dayInShanghai } from '../mapping/dates.ts';
 import { compileDictionary, type DictionaryValue } from '../mapping/dictionary.ts';
 import type { DictionaryStream, Json, PullStream, ReadStream } from '../model/types.ts';
 import { noteUnknownValues } from '../store/dictionary.ts';
 import type { NewIssue } from '../store/issues.ts';
 import { applyDictionaryPage, applyPage, type MappedPage, type PageResult } from '../store/page.ts';
 import type { HeldRun } from '../store/runs.ts';
-import { dayOf, type Jobs } from './hub.ts';
+import type { Jobs } from './hub.ts';
 
 /** Where the pages of a run go: records into their categories, values into the code tables. */
 export interface Sink {
@@ -26,7 +27,7 @@ function recordSink(jobs: Jobs, stream: PullStream, run: HeldRun): Sink {
   const reported = new Set<string>();
   return {
     store(page, cursor) {
-      const today = dayOf(jobs.now());
+      const today = dayInShanghai(jobs.now());
       const mapped: MappedPage = { records: [], issues: [], cursor };
       eachRecord(page, mapped.issues, reported, (raw) => {
         const record = mapping.map(raw.data, today);

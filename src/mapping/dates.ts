@@ -1,5 +1,13 @@
 import { fold } from '../identity/fold.ts';
 
+/** Asia/Shanghai is eight hours ahead and has no summer time. */
+export const SHANGHAI_MS = 8 * 3_600_000;
+
+/** The calendar day in Asia/Shanghai, YYYY-MM-DD. */
+export function dayInShanghai(instant: Date): string {
+  return new Date(instant.getTime() + SHANGHAI_MS).toISOString().slice(0, 10);
+}
+
 /** A moment as the source's clock shows it (Asia/Shanghai). `date` is YYYY-MM-DD, `fraction` the digits after the seconds. */
 export interface LocalTime {
   date: string;

@@ -1,7 +1,6 @@
 import { fold } from '../identity/fold.ts';
+import { SHANGHAI_MS } from './dates.ts';
 import { reject } from './reject.ts';
-
-const SHANGHAI_MS = 8 * 3_600_000;
 
 /** Not there, or nothing but blanks (full-width ones too). */
 export function isBlank(source: unknown): boolean {

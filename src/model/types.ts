@@ -9,7 +9,6 @@ export type * from './vias.ts';
 
 /** How much harm a leak of the field does (HN-5). `identity` values are sealed at rest and found only through the blind index. */
 export type Sensitivity = 'open' | 'internal' | 'commercial' | 'personal' | 'identity';
-export const SENSITIVITIES: readonly Sensitivity[] = ['open', 'internal', 'commercial', 'personal', 'identity'];
 
 /** `date` is YYYY-MM-DD, `instant` ISO 8601 UTC, `money` integer fen, `decimal` a decimal text as stated by the source. */
 export type FieldType = 'text' | 'code' | 'date' | 'instant' | 'money' | 'integer' | 'decimal' | 'boolean';

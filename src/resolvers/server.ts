@@ -10,6 +10,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Caller, Purpose } from '../access/caller.ts';
 import { Refused } from '../errors.ts';
 import type { QueryLog } from '../log/writer.ts';
+import { dayInShanghai } from '../mapping/dates.ts';
 import type { Model } from '../model/types.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Pool } from '../store/sql.ts';
@@ -233,11 +234,6 @@ function parseBody(body: unknown): Record<string, unknown> {
     // Falls through: what is no JSON object is refused below, without an echo of it.
   }
   throw new Refused('MALFORMED_REQUEST', '请求正文不是有效的 JSON 对象', { status: 400 });
-}
-
-/** The calendar day in Asia/Shanghai, which has no daylight saving time. */
-function dayInShanghai(now: Date): string {
-  return new Date(now.getTime() + 8 * 3_600_000).toISOString().slice(0, 10);
 }
 
 async function serveConsole(app: FastifyInstance, options: ServerOptions): Promise<void> {

@@ -3,16 +3,11 @@ import { type Envelope, readEnvelope } from './envelope.ts';
 import type { SandboxData } from './generate.ts';
 import { dictionaryQuery, drugCatalogue, personLookup } from './national-catalogue.ts';
 import type { Row } from './population.ts';
-import { type Execute, type Statement, seedOnce, seedStatements } from './seeding.ts';
+import { type Execute, seedOnce } from './seeding.ts';
 import { type Answer, type Call, type Server, type ServerOptions, answered, objectOf, startServer } from './server.ts';
 import { RETURN_FLOW, RETURN_FLOW_VIEWS } from './tables.ts';
 import { type TifAccount, gatewayRefusal } from './tif.ts';
 import { shanghai } from './times.ts';
-
-/** What makes the return-flow tables and fills them, for those who want it as a script. */
-export function returnFlowStatements(data: SandboxData): Statement[] {
-  return seedStatements(RETURN_FLOW, RETURN_FLOW_VIEWS, data);
-}
 
 /** Makes and fills CUSTCENT_DB and POLCENT_DB once; see `seedOnce`. */
 export async function seedReturnFlow(execute: Execute, data: SandboxData): Promise<void> {

@@ -139,30 +139,6 @@ export async function readCounts(sql: Sql, runId: number): Promise<Counts> {
   return rows[0] ?? NO_COUNTS;
 }
 
-export interface StreamStatus {
-  connector: string;
-  stream: string;
-  state: string;
-  started_at: string;
-  ended_at: string | null;
-  error: string | null;
-  taken: number;
-  stored: number;
-  unchanged: number;
-  issues: number;
-  pushed: number;
-  receipts: number;
-}
-
-/** The last run of every stream. */
-export async function lastRuns(sql: Sql): Promise<StreamStatus[]> {
-  const { rows } = await sql.query<StreamStatus>(
-    `select distinct on (connector, stream) connector, stream, state, started_at, ended_at, error, taken, stored, unchanged, issues, pushed, receipts
-     from run order by connector, stream, id desc`,
-  );
-  return rows;
-}
-
 /** Runs that the ledger has as running although no process holds their stream any more. */
 export async function brokenRuns(sql: Sql): Promise<{ connector: string; stream: string }[]> {
   const { rows } = await sql.query<{ connector: string; stream: string }>(

@@ -46,6 +46,8 @@ export interface Trial {
   held(stream: PullStream): Promise<Map<string, string>>;
   /** The same, as the platform's rows say it. */
   truth(stream: PullStream, rows: readonly Record<string, unknown>[]): Map<string, string>;
+  /** Keys of the platform that the hub does not hold with their newest content. */
+  missing(stream: PullStream, rows: readonly Record<string, unknown>[]): Promise<string[]>;
   /** The rows of a table as a reader sees them. */
   rowsOf(table: string): Promise<Record<string, unknown>[]>;
   issues(stream: PullStream): Promise<{ rule: string; place: string; n: number }[]>;
@@ -155,6 +157,10 @@ export async function openTrial(): Promise<Trial> {
       const content = (record: MappedRecord) => hub.jobs.keys.blind('content', contentOf(record)).toString('hex');
       return new Map([...newest].map(([key, record]) => [key, content(record)] as [string, string]).sort());
     },
+    async missing(stream, rows) {
+      const held = await trial.held(stream);
+      return [...trial.truth(stream, rows)].filter(([key, content]) => held.get(key) !== content).map(([key]) => key);
+    },
     rowsOf: async (table) => (await execute(`select * from ${table}`)).rows,
     async issues(stream) {
       const { rows } = await hub.pool.query<{ rule: string; place: string; n: number }>(
@@ -171,6 +177,9 @@ export async function openTrial(): Promise<Trial> {
   };
   return trial;
 }
+
+/** Kinds that the tests over tables and files need (sandbox-faults-tables.test.ts); all others are needed by those over HTTP (sandbox-faults.test.ts). */
+export const KINDS_OF_TABLES: readonly FaultKind[] = ['connection-killed', 'changed-before-ack', 'delete-by-flag', 'late-row', 'half-file'];
 
 /** What every platform driver of the hub does too: dates and times stay the text of the server. */
 const AS_TEXT = { getTypeParser: () => String } as CustomTypesConfig;
