@@ -131,8 +131,9 @@ describe('a request that is no query', () => {
 
   it('HUB-5 is refused when a form of another site could have sent it', () =>
     expectRefusal(() => hub.send(JSON.stringify({ query: QUERY }), { headers: { 'content-type': 'text/plain' } }), {
-      code: 'BAD_REQUEST',
-      ...bad,
+      code: 'UNSUPPORTED_MEDIA_TYPE',
+      status: 415,
+      outcome: 'invalid',
     }));
 
   it('HUB-5 is refused when a purpose header is not URI-encoded', () =>
@@ -145,7 +146,7 @@ describe('a request that is no query', () => {
       outcome: 'invalid',
     }));
 
-  it.each(['GET', 'PUT', 'DELETE'])('HUB-5 is refused when it is sent by %s, where numbers could stand in addresses', (method) =>
+  it.each(['PUT', 'PATCH', 'DELETE', 'OPTIONS'])('HUB-5 is refused when it is sent by %s', (method) =>
     expectRefusal(() => hub.send(undefined, {}, method), { code: 'METHOD_NOT_ALLOWED', status: 405, outcome: 'invalid' }),
   );
 

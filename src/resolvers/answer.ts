@@ -76,6 +76,9 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
             body.singleResult = { errors: [{ message: textOf('LOG_UNAVAILABLE'), extensions: { code: 'LOG_UNAVAILABLE' } }] };
             http.status = 503;
           }
+          // Under the older media type a document or variable that is wrong is an answer like any other (GraphQL over HTTP).
+          if (http.status === 400 && request.contextValue.mediaType === 'application/json' && errorsOf(request).every(isWrongDocument))
+            http.status = 200;
           request.contextValue.audit.logged = true;
         },
       };
@@ -101,6 +104,8 @@ function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Reque
   if (request.operation.operation === OperationTypeNode.SUBSCRIPTION) {
     throw new Refused('OPERATION_NOT_SUPPORTED', '本接口不提供订阅', { status: 400 });
   }
+  if (context.method === 'GET' && request.operation.operation !== OperationTypeNode.QUERY)
+    throw new Refused('METHOD_NOT_ALLOWED', '变更只接受 POST 请求', { status: 405 });
   // Each change has its own entry in the log, with its own outcome.
   if (request.operation.operation === OperationTypeNode.MUTATION && request.operation.selectionSet.selections.length > 1) {
     throw new Refused('OPERATION_NOT_SUPPORTED', '一次请求只能提交一项变更', { status: 400 });
@@ -159,6 +164,8 @@ function errorsOf(request: Request): readonly GraphQLFormattedError[] {
   return body?.kind === 'single' ? (body.singleResult.errors ?? []) : [];
 }
 
+const WRONG_DOCUMENT = new Set(['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT']);
+const isWrongDocument = (error: GraphQLFormattedError) => WRONG_DOCUMENT.has(codeOf(error));
 const codeOf = (error: GraphQLFormattedError) => String(error.extensions?.['code'] ?? 'INTERNAL_SERVER_ERROR');
 
 async function entryOf(hub: Answering, request: Request, failure: string | undefined): Promise<LogEntry> {

@@ -5,6 +5,7 @@ import type { Keys } from '../store/keys.ts';
 import type { Reader } from '../store/reader.ts';
 import type { Pool } from '../store/sql.ts';
 import type { Batches } from './batches.ts';
+import type { MediaType } from './request.ts';
 
 /** What a request carries from HTTP to the answer. `grant`, `reader` and `batches` exist once the decision is made, before anything runs. */
 export interface Context {
@@ -14,6 +15,9 @@ export interface Context {
   readonly purpose: Purpose | undefined;
   /** `X-Access: strict`: a query with a denied field is refused as a whole. */
   readonly strict: boolean;
+  readonly method: 'GET' | 'POST';
+  /** Of the answer. */
+  readonly mediaType: MediaType;
   /** Client address, for the log. */
   readonly client: string;
   readonly model: Model;

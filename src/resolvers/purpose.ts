@@ -5,7 +5,7 @@ import type { LogEntry } from '../log/entry.ts';
 import type { Model } from '../model/types.ts';
 
 /** The purpose of a request, unchecked: in the headers `X-Purpose…` (URI-encoded UTF-8), or under `extensions.purpose` of the request. */
-export function statedPurpose(headers: Readonly<Record<string, unknown>>, body: Record<string, unknown>): Purpose | undefined {
+export function statedPurpose(headers: Readonly<Record<string, unknown>>, extensions: Record<string, unknown>): Purpose | undefined {
   const header = (name: string) => {
     const value = headers[name];
     if (typeof value !== 'string' || value === '') return undefined;
@@ -15,11 +15,8 @@ export function statedPurpose(headers: Readonly<Record<string, unknown>>, body: 
       throw new Refused('MALFORMED_REQUEST', `请求头 ${name} 须为 URI 编码的 UTF-8`, { status: 400 });
     }
   };
-  const extensions = body['extensions'];
-  const stated =
-    typeof extensions === 'object' && extensions !== null && 'purpose' in extensions
-      ? (extensions.purpose as Record<string, unknown> | null)
-      : null;
+  const given = extensions['purpose'];
+  const stated = typeof given === 'object' && given !== null ? (given as Record<string, unknown>) : null;
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 500) : undefined);
   const code = header('x-purpose') ?? text(stated?.['code']);
   if (code === undefined) return undefined;

@@ -23,9 +23,19 @@ const TELLS = new Set(['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD
 /** Errors of ours: no data leaves beside them. */
 export const FAILURES: ReadonlySet<string> = new Set(['INTERNAL_SERVER_ERROR', 'UNAVAILABLE', 'LOG_UNAVAILABLE']);
 
+/** Refused for the form of the HTTP request. */
+const OF_HTTP = new Set([
+  'BODY_TOO_LARGE',
+  'METHOD_NOT_ALLOWED',
+  'NOT_ACCEPTABLE',
+  'NUMBER_IN_ADDRESS',
+  'REQUEST_TIMEOUT',
+  'UNSUPPORTED_MEDIA_TYPE',
+]);
+
 /** Whether a code says that the request was no valid one, rather than that it asked for what may not be given. */
 export function isInvalid(code: string): boolean {
-  return (code in TEXTS && !FAILURES.has(code)) || /^(BAD|MALFORMED)_/.test(code);
+  return (code in TEXTS && !FAILURES.has(code)) || OF_HTTP.has(code) || /^(BAD|MALFORMED)_/.test(code);
 }
 
 /** One error as the caller sees it: a Chinese message, a stable code, never a stack, a value or a statement. */

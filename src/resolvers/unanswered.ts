@@ -42,5 +42,5 @@ export function refusedEntry(refusal: {
 
 function outcomeOf(code: string): Outcome {
   if (FAILURES.has(code) || code === 'IDENTITY_UNAVAILABLE') return 'failed';
-  return isInvalid(code) || code === 'BODY_TOO_LARGE' || code === 'METHOD_NOT_ALLOWED' ? 'invalid' : 'refused';
+  return isInvalid(code) ? 'invalid' : 'refused';
 }

@@ -138,7 +138,7 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
       asking.authorization === undefined ? `Bearer ${await token({ department, region, role, purposes })}` : asking.authorization;
     return {
       'content-type': 'application/json',
-      accept: 'application/json',
+      accept: 'application/graphql-response+json',
       ...(authorization === null ? {} : { authorization }),
       ...(purpose === null ? {} : { 'x-purpose': purpose }),
       ...(asking.case === undefined ? {} : { 'x-purpose-case': encodeURIComponent(asking.case) }),
