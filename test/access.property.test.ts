@@ -7,6 +7,7 @@ import { Refused } from '../src/errors.ts';
 import { loadModel } from '../src/model/load.ts';
 import type { Model, PolicyRule } from '../src/model/types.ts';
 import { openKeys } from '../src/store/keys.ts';
+import { writeRing } from '../src/store/ring.ts';
 import { openReader } from '../src/store/reader.ts';
 import type { Sql } from '../src/store/sql.ts';
 import { coordinatesOf } from './fixtures/whole-graph.ts';
@@ -197,9 +198,7 @@ describe('the statements of a query', () => {
       },
       transaction: (work) => work(sql),
     };
-    const keys = openKeys(
-      '{"suite":"international","active":"k1","seal":{"k1":"'.concat(KEY, '"},"blind":"', KEY, '","opaque":"', KEY, '"}'),
-    );
+    const keys = openKeys(fixedRing());
     const reader = openReader(sql, keys, model, grant);
     const page = { first: 20, after: undefined };
     await reader.subjectByCode('H43010200001', '2026-11-23');
@@ -211,7 +210,12 @@ describe('the statements of a query', () => {
     await reader.pushable([{ recordId: 1, version: 1 }]);
     return sent;
   }
-  const KEY = Buffer.alloc(32, 7).toString('base64');
+  const fixedRing = () => {
+    const key = Buffer.alloc(32, 7);
+    const one = (id: string) => [{ id, key }];
+    const single = { suite: 'international' as const, active: 'k1', live: 'b1', fingerprint: key, opaque: key };
+    return writeRing({ ...single, seal: one('k1'), blind: one('b1'), log: one('l1') });
+  };
   const own = fc.record({
     caller: caller(fc.constantFrom('health', 'market-supervision', 'tax', 'medical-insurance')).map((who) => ({
       ...who,

@@ -20,7 +20,7 @@ async function subjectToken(name: string): Promise<Buffer> {
   const { rows } = await hub.pool.query<{ id: number }>(`select id from subject where coalesce(open->>'name', personal->>'name') = $1`, [
     name,
   ]);
-  return hub.keys.blind('log-subject', String(rows[0]?.id));
+  return hub.keys.logToken('log-subject', String(rows[0]?.id));
 }
 
 describe('an answered query', () => {

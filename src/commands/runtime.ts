@@ -73,7 +73,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
         const log = await openLog({
           pool,
           node: `${config.node} ${role}`,
-          suite: 'sha256',
+          suite: keys.suite.hash,
           allowUnsafe: options.environment['HUB_TEST_UNSAFE'] === 'yes',
         });
         steps.push(() => log.close());

@@ -157,7 +157,7 @@ async function prepare(
       fields: [...reader.shown.coordinates].sort(),
       masked: decisions.filter((d) => d.access === 'mask').map((d) => d.coordinate),
       denied: decisions.filter((d) => d.access === 'deny').map((d) => d.coordinate),
-      subjects: [...reader.shown.subjects].map((id) => jobs.keys.blind('log-subject', String(id))),
+      subjects: [...reader.shown.subjects].map((id) => jobs.keys.logToken('log-subject', String(id))),
       rules: grant.rules,
     }),
   );

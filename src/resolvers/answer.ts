@@ -177,7 +177,7 @@ async function entryOf(hub: Answering, request: Request, failure: string | undef
   const decisions = [...(granted?.grant.decisions.values() ?? [])];
   const named = (of: Decision[]) => of.map((d) => d.coordinate);
   const outcome: Outcome = outcomeOf(code, failure, granted !== undefined, shown?.rows ?? 0);
-  const token = (text: string) => hub.keys.blind('log-variable', text).toString('base64url');
+  const token = (text: string) => hub.keys.logToken('log-variable', text).toString('base64url');
   return {
     kind:
       request.document && isIntrospection(request.document)
@@ -201,7 +201,7 @@ async function entryOf(hub: Answering, request: Request, failure: string | undef
     masked: named(decisions.filter(isMasked)),
     denied: named(deniedOf(decisions)),
     categories: [...(shown?.categories ?? [])].sort((a, b) => a - b),
-    subjects: [...(shown?.subjects ?? [])].map((id) => hub.keys.blind('log-subject', String(id))),
+    subjects: [...(shown?.subjects ?? [])].map((id) => hub.keys.logToken('log-subject', String(id))),
     rows: shown?.rows ?? 0,
     policy: hub.model.version,
     rules: granted?.grant.rules ?? [],

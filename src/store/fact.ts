@@ -12,7 +12,7 @@ export interface FactOf {
 /** The fact key: the same subject, category, kind and fact fields tell the same thing, whichever source tells it. */
 export function factKey(keys: Keys, model: Model, { subjectId, category, kind, fields }: FactOf): Buffer {
   const names = model.categories.get(category)?.kinds.get(kind)?.fact ?? [];
-  return keys.blind('fact', JSON.stringify([subjectId, category, kind, ...names.map((name) => comparable(fields[name]))]));
+  return keys.fingerprint('fact', JSON.stringify([subjectId, category, kind, ...names.map((name) => comparable(fields[name]))]));
 }
 
 /** Two sources write one document number with different brackets and widths. */

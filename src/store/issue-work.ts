@@ -5,7 +5,7 @@ import type { MappedRecord } from '../mapping/record.ts';
 import type { Model, PullStream } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { enqueue } from './outbox.ts';
-import { storedKey, storeRecords } from './records.ts';
+import { storedForms, storeRecords } from './records.ts';
 import type { Sql } from './sql.ts';
 
 /** An issue as people work on it: what, where, why, under which rule. The raw record stays sealed. */
@@ -102,10 +102,10 @@ async function close(sql: Sql, id: number, state: 'fixed' | 'dismissed', by: str
 
 /** Whether a run after `run` stored the record: without a version of the source's own, only the order of arrival says which is newer. */
 async function isKnownSince(sql: Sql, keys: Keys, stream: PullStream, record: MappedRecord, run: number): Promise<boolean> {
-  const { rowCount } = await sql.query('select from record where connector = $1 and stream = $2 and source_key = $3 and run_id > $4', [
+  const { rowCount } = await sql.query('select from record where connector = $1 and stream = $2 and source_key = any($3) and run_id > $4', [
     stream.connector,
     stream.id,
-    storedKey(keys, record),
+    storedForms(keys, record),
     run,
   ]);
   return rowCount > 0;

@@ -1,82 +1,120 @@
-import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { INTERNATIONAL, type Suite } from './suite.ts';
+import { type KeyRing, numberOf, readRing } from './ring.ts';
+import { type Cipher, type Suite, suiteOf } from './suite.ts';
 
-/** The key ring as it stands in HUB_KEYS: base64 keys of 32 bytes. `active` names the sealing key for new values; old ones stay for reading. */
-interface KeyRing {
-  suite: string;
-  active: string;
-  seal: Record<string, string>;
-  blind: string;
-  opaque: string;
+export { newKeyRing } from './ring.ts';
+
+/** Seals values, under the key ring or under a subject's own key. `context` binds a value to its place (type and field), so that it cannot be moved elsewhere. */
+export interface Sealer {
+  /** `suite.keyId.base64url` */
+  seal(plain: string, context: string): string;
 }
 
 /** What the hub does with its keys. No key ever leaves this object. */
-export interface Keys {
-  readonly suite: string;
-  /** `keyId.base64url`; `context` binds the value to its place (type and field), so that it cannot be moved elsewhere. */
-  seal(plain: string, context: string): string;
+export interface Keys extends Sealer {
+  readonly suite: Suite;
+  /** The key that seals new values. */
+  readonly active: string;
+  /** Throws `Unreadable`. */
   open(sealed: string, context: string): string;
-  /** Blind index: the same 16 bytes for the same text and domain, and nothing else to be learnt from them. */
-  blind(domain: string, text: string): Buffer;
+  /** Key of the query log's tokens: the same 16 bytes for the same text and domain, under the newest key. */
+  logToken(domain: string, text: string): Buffer;
+  /** The same under every key the log ever had, the newest first: an old entry is found under its old one. */
+  logTokens(domain: string, text: string): Buffer[];
+  /** Blind index: 17 bytes, the generation and 16 that tell nothing. Under the oldest generation that is written: for columns with one token. */
+  blindToken(domain: string, text: string): Buffer;
+  /** Under every generation that is written: each is a row, so that hubs with an older and a newer ring find and refuse the same numbers. */
+  blindTokens(domain: string, text: string): Buffer[];
+  /** Under every generation there is: for looking up. */
+  blindForms(domain: string, text: string): Buffer[];
+  /** The forms of a token under the generations after its own: an index moves on without a readable number. */
+  blindLater(token: Buffer): Buffer[];
+  /** Whether two contents are the same; 16 bytes, the same for the life of the ring. */
+  fingerprint(domain: string, text: string): Buffer;
   /** 16 bytes of `data` as an opaque text of 22 characters; `undo` gives them back, or undefined for a text that was not made here. */
   conceal(data: Buffer): string;
   reveal(text: string): Buffer | undefined;
 }
 
-/** A new ring with fresh keys, as JSON for HUB_KEYS. */
-export function newKeyRing(): string {
-  const key = () => randomBytes(32).toString('base64');
-  const ring: KeyRing = { suite: INTERNATIONAL.id, active: 'k1', seal: { k1: key() }, blind: key(), opaque: key() };
-  return JSON.stringify(ring);
+/** A sealed value that this hub cannot open: of another suite, under a key that is not in the ring, destroyed with its subject's key, or changed. */
+export class Unreadable extends Error {
+  readonly why: 'form' | 'suite' | 'key' | 'erased' | 'damaged';
+  constructor(why: Unreadable['why'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'Unreadable';
+    this.why = why;
+  }
+}
+
+/** What stands in front of a sealed value: the tag of its suite and the id of its key. */
+export function partsOf(sealed: string): { tag: string; keyId: string; payload: string } {
+  const [tag, keyId, payload, ...rest] = sealed.split('.');
+  if (!tag || !keyId || payload === undefined || rest.length > 0) throw new Unreadable('form', 'a text that should be a sealed value is none');
+  return { tag, keyId, payload };
 }
 
 /** Opens a key ring. Throws an Error that names what is wrong with its form and never a part of a key. */
 export function openKeys(json: string): Keys {
-  const ring = parseRing(json);
+  const ring = readRing(json);
   const suite = suiteOf(ring.suite);
-  const sealing = new Map(Object.entries(ring.seal).map(([id, text]) => [id, keyOf(`seal.${id}`, text)]));
-  const blindKey = keyOf('blind', ring.blind);
-  const opaqueKey = keyOf('opaque', ring.opaque);
-  const active = sealing.get(ring.active);
-  if (active === undefined) throw new Error('HUB_KEYS: active names no key of seal');
+  const ciphers = new Map(ring.seal.map(({ id, key }) => [id, suite.cipher(key)]));
+  const active = ciphers.get(ring.active) as Cipher;
+  const opaque = suite.permutation(ring.opaque);
+  const fingerprint = suite.mac(ring.fingerprint);
+  const logMacs = ring.log.map(({ key }) => suite.mac(key)).toReversed();
+  const textOf = (domain: string, text: string) => Buffer.from(`${domain}\0${text}`);
+  const short = (mac: (data: Buffer) => Buffer, data: Buffer) => mac(data).subarray(0, 16);
   return {
-    suite: suite.id,
-    seal: (plain, context) => `${ring.active}.${suite.seal(active, Buffer.from(plain), Buffer.from(context)).toString('base64url')}`,
+    suite,
+    active: ring.active,
+    seal: (plain, context) => sealText(suite, ring.active, active, plain, context),
     open(sealed, context) {
-      const dot = sealed.indexOf('.');
-      const key = sealing.get(sealed.slice(0, dot));
-      if (key === undefined) throw new Error('a sealed value names a key that is not in the key ring');
-      return suite.open(key, Buffer.from(sealed.slice(dot + 1), 'base64url'), Buffer.from(context)).toString();
+      const { keyId } = partsOf(sealed);
+      return openText(suite, ciphers.get(keyId), sealed, context);
     },
-    blind: (domain, text) => suite.mac(blindKey, Buffer.from(`${domain}\0${text}`)).subarray(0, 16),
-    conceal: (data) => suite.block(opaqueKey, data).toString('base64url'),
+    logToken: (domain, text) => short(logMacs[0] ?? fingerprint, textOf(domain, text)),
+    logTokens: (domain, text) => logMacs.map((mac) => short(mac, textOf(domain, text))),
+    ...blindIndex(suite, ring),
+    fingerprint: (domain, text) => short(fingerprint, textOf(domain, text)),
+    conceal: (data) => opaque.block(data).toString('base64url'),
     reveal(text) {
       const data = Buffer.from(text, 'base64url');
-      return data.length === 16 && data.toString('base64url') === text ? suite.unblock(opaqueKey, data) : undefined;
+      return data.length === 16 && data.toString('base64url') === text ? opaque.unblock(data) : undefined;
     },
   };
 }
 
-function suiteOf(id: string): Suite {
-  if (id === INTERNATIONAL.id) return INTERNATIONAL;
-  throw new Error(`HUB_KEYS: unknown suite ${id}`);
+function sealText(suite: Suite, keyId: string, cipher: Cipher, plain: string, context: string): string {
+  return `${suite.tag}.${keyId}.${cipher.seal(Buffer.from(plain), Buffer.from(context)).toString('base64url')}`;
 }
 
-function keyOf(name: string, text: string): KeyObject {
-  const key = Buffer.from(text, 'base64');
-  if (key.length !== 32) throw new Error(`HUB_KEYS: ${name} must be 32 bytes in base64`);
-  // A key object is prepared once; a Buffer would be prepared anew for every value, at six times the cost.
-  return createSecretKey(key);
-}
-
-function parseRing(json: string): KeyRing {
-  let ring: Partial<KeyRing>;
+function openText(suite: Suite, cipher: Cipher | undefined, sealed: string, context: string): string {
+  const { tag, keyId, payload } = partsOf(sealed);
+  if (tag !== suite.tag) throw new Unreadable('suite', `a value is sealed under the suite "${tag}", this deployment has ${suite.id} ("${suite.tag}")`);
+  if (cipher === undefined) throw new Unreadable('key', `a value is sealed under the key ${keyId}, which is not in the key ring`);
   try {
-    ring = JSON.parse(json) as Partial<KeyRing>;
-  } catch {
-    throw new Error('HUB_KEYS is not JSON');
+    return cipher.open(Buffer.from(payload, 'base64url'), Buffer.from(context)).toString();
+  } catch (cause) {
+    throw new Unreadable('damaged', `a value under the key ${keyId} was changed, moved, or sealed under another key of that name`, { cause });
   }
-  const { suite, active, seal, blind, opaque } = ring;
-  if (!suite || !active || !seal || !blind || !opaque) throw new Error('HUB_KEYS needs suite, active, seal, blind and opaque');
-  return { suite, active, seal, blind, opaque };
+}
+
+function blindIndex(suite: Suite, ring: KeyRing): Pick<Keys, 'blindToken' | 'blindTokens' | 'blindForms' | 'blindLater'> {
+  const generations = ring.blind.map(({ id, key }) => ({ number: numberOf('blind', id), mac: suite.mac(key) }));
+  const firstLive = ring.blind.findIndex(({ id }) => id === ring.live);
+  const through = (from: number, start: Buffer): Buffer[] => {
+    let data = start;
+    return generations.slice(from).map(({ number, mac }) => (data = Buffer.concat([Buffer.of(number), mac(data).subarray(0, 16)])));
+  };
+  const blindForms = (domain: string, text: string) => through(0, Buffer.from(`${domain}\0${text}`));
+  const blindTokens = (domain: string, text: string) => blindForms(domain, text).slice(firstLive);
+  return {
+    blindForms,
+    blindTokens,
+    blindToken: (domain, text) => blindTokens(domain, text)[0] as Buffer,
+    blindLater(token) {
+      const own = generations.findIndex(({ number }) => number === token[0]);
+      if (own === -1) throw new Unreadable('key', `a blind index token names the generation b${token[0]}, which is not in the key ring`);
+      return through(own + 1, token);
+    },
+  };
 }

@@ -34,7 +34,7 @@ export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: nu
   );
   const { rows } = await sql.query<{ id: number }>(
     `insert into subject_merge (from_id, into_id, tokens, codes, records, relations) values ($1, $2, $3, $4, $5, $6) returning id`,
-    [from, into, identifiers.rows.map((r) => r.token), JSON.stringify(codes.rows), records, relations.rows.map((r) => r.id)],
+    [from, into, eldest(keys, identifiers.rows.map((r) => r.token)), JSON.stringify(codes.rows), records, relations.rows.map((r) => r.id)],
   );
   return rows[0]?.id ?? 0;
 }
@@ -62,7 +62,7 @@ export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, 
     await tx.query('update subject_identifier set subject_id = $1 where subject_id = $2 and token = any($3)', [
       merge.from_id,
       merge.into_id,
-      merge.tokens,
+      merge.tokens.flatMap((token) => [token, ...keys.blindLater(token)]),
     ]);
     await tx.query(
       `update subject_code c set subject_id = $1 from jsonb_to_recordset($3::jsonb) as m(scheme text, code text)
@@ -75,6 +75,12 @@ export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, 
     await tx.query('update subject set merged_into = null, changed_at = now() where id = $1', [merge.from_id]);
     await tx.query('update subject_merge set undone_at = now(), undone_by = $2, reason = $3 where id = $1', [id, by, reason]);
   });
+}
+
+/** Of the tokens of each identifier the one of the oldest generation: the others follow from it, those that are made later too. */
+function eldest(keys: Keys, tokens: readonly Buffer[]): Buffer[] {
+  const later = new Set(tokens.flatMap((token) => keys.blindLater(token).map((form) => form.toString('hex'))));
+  return tokens.filter((token) => !later.has(token.toString('hex')));
 }
 
 interface Moved {

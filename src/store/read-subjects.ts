@@ -4,7 +4,7 @@ import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
 import { fieldsSql, Parameters, subjectInScope } from './columns.ts';
 import { concealCursor, concealId } from './opaque.ts';
 import type { PageOf, PageRequest, SubjectRow, SubjectWhere } from './rows.ts';
-import { blindIdentifier } from './subjects.ts';
+import { identifierDomain } from './subjects.ts';
 import { anyOf, checkedSize, conditioned, openFields, position, type View, wanted } from './view.ts';
 
 interface RawSubject {
@@ -24,7 +24,7 @@ export async function subjectByCode(view: View, code: string, today: string): Pr
   if (found.kind !== 'unknown' && !found.valid)
     throw new Refused('BAD_CODE', '代码校验未通过,请核对', { details: { reason: found.reason } });
   const schemes = found.kind === 'unknown' ? platformSchemes(view.model) : [found.kind];
-  const tokens = schemes.map((scheme) => blindIdentifier(view.keys, scheme, found.normalized));
+  const tokens = schemes.flatMap((scheme) => view.keys.blindForms(identifierDomain(scheme), found.normalized));
   const parameters = new Parameters();
   const condition = `s.id in (select subject_id from subject_identifier where token = any(${parameters.add(tokens)}::bytea[]))`;
   const rows = await select(view, parameters, condition, 'limit 1');

@@ -64,10 +64,17 @@ const LONGEST_KEY = 500;
 
 /** A key that holds a person's number, or is too long for an index, is kept as its blind index; any other readable for reconciliation. */
 export function storedKey(keys: Keys, record: MappedRecord): string {
-  return record.keyIsPersonal || record.key.length > LONGEST_KEY
-    ? `blind:${keys.blind('key', record.key).toString('base64url')}`
-    : record.key;
+  return isHidden(record) ? hiddenKey(keys.blindToken('key', record.key)) : record.key;
 }
+
+/** Every form under which a key may be stored: a record from before the blind index changed is the same record. */
+export function storedForms(keys: Keys, record: MappedRecord): string[] {
+  return isHidden(record) ? keys.blindForms('key', record.key).map(hiddenKey) : [record.key];
+}
+
+const isHidden = (record: MappedRecord) => record.keyIsPersonal || record.key.length > LONGEST_KEY;
+export const HIDDEN_KEY = 'blind:';
+const hiddenKey = (token: Buffer) => `${HIDDEN_KEY}${token.toString('base64url')}`;
 
 function waves(keys: Keys, records: readonly MappedRecord[]): Map<string, MappedRecord>[] {
   const result: Map<string, MappedRecord>[] = [];
@@ -92,20 +99,22 @@ async function storeWave(
     `select r.id, r.source_key, r.content, r.source_version, r.version, r.subject_id,
        (select max(v.version) from record_version v where v.record_id = r.id) as last_version
      from record r where r.connector = $1 and r.stream = $2 and r.source_key = any($3)`,
-    [stream.connector, stream.id, [...wave.keys()]],
+    [stream.connector, stream.id, [...wave.values()].flatMap((record) => storedForms(keys, record))],
   );
-  const existing = new Map(found.rows.map((row) => [row.source_key, row]));
+  const stored = new Map(found.rows.map((row) => [row.source_key, row]));
   const candidates: Write[] = [];
   const newer: { id: number; version: string }[] = [];
   for (const [key, record] of wave) {
-    const before = existing.get(key);
-    const content = keys.blind('content', contentOf(record));
+    const before = storedForms(keys, record)
+      .map((form) => stored.get(form))
+      .find((row) => row !== undefined);
+    const content = keys.fingerprint('content', contentOf(record));
     const late = before !== undefined && isOlder(record.version, before.source_version);
     if (before?.content.equals(content) && !late) {
       if (record.version !== null && record.version !== before.source_version) newer.push({ id: before.id, version: record.version });
       continue;
     }
-    candidates.push({ record, key, content, existing: before, version: (before?.last_version ?? 0) + 1, late, id: before?.id ?? 0 });
+    candidates.push({ record, key: before?.source_key ?? key, content, existing: before, version: (before?.last_version ?? 0) + 1, late, id: before?.id ?? 0 });
   }
   await confirm(sql, newer);
   const writes = await withoutKnown(sql, candidates);

@@ -20,17 +20,17 @@ export class SubjectRace extends Error {}
  * transaction; the number of statements does not depend on the number of records. A subject known only by a platform id takes a statutory code the first time one comes.
  */
 export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, records: readonly MappedRecord[]): Promise<Resolution> {
-  const tokens = new Map<string, Buffer>();
+  const tokens = new Map<string, Buffer[]>();
   for (const record of records)
-    for (const id of record.subject.identifiers) tokens.set(identifierKey(id), blindIdentifier(keys, id.scheme, id.code));
+    for (const id of record.subject.identifiers) tokens.set(identifierKey(id), keys.blindForms(identifierDomain(id.scheme), id.code));
   const known = await sql.query<{ token: Buffer; subject_id: number }>(
     'select token, subject_id from subject_identifier where token = any($1)',
-    [[...tokens.values()]],
+    [[...tokens.values()].flat()],
   );
   const byToken = new Map(known.rows.map((row) => [row.token.toString('hex'), row.subject_id]));
   const owner = new Map<string, number | Draft>();
-  for (const [key, token] of tokens) {
-    const id = byToken.get(token.toString('hex'));
+  for (const [key, forms] of tokens) {
+    const id = forms.map((token) => byToken.get(token.toString('hex'))).find((one) => one !== undefined);
     if (id !== undefined) owner.set(key, id);
   }
   const held = await schemesHeld(sql, [...new Set(byToken.values())]);
@@ -72,7 +72,7 @@ export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, record
   const told = toldOf(keys, model, subjectOf);
   await insertSubjects(sql, drafts, told);
   for (const { from, into } of merges) await mergeSubjects(sql, keys, model, from, into);
-  await attach(sql, model, attached, tokens);
+  await attach(sql, keys, model, attached);
   for (const { id } of drafts) told.delete(id);
   await describe(sql, told);
   return { subjectOf, conflicts };
@@ -119,10 +119,8 @@ async function schemesHeld(sql: Sql, ids: readonly number[]): Promise<Map<number
 const idOf = (owner: number | Draft) => (typeof owner === 'number' ? owner : owner.id);
 const identifierKey = (id: Identifier) => `${id.scheme} ${id.code}`;
 
-/** The blind index of an identifier: how a subject is found without its code being readable anywhere. */
-export function blindIdentifier(keys: Keys, scheme: string, code: string): Buffer {
-  return keys.blind(`identifier:${scheme}`, code);
-}
+/** Domain of an identifier in the blind index: how a subject is found without its code being readable anywhere. */
+export const identifierDomain = (scheme: string): string => `identifier:${scheme}`;
 
 async function insertSubjects(sql: Sql, drafts: readonly Draft[], told: ReadonlyMap<number, Told>): Promise<void> {
   if (drafts.length === 0) return;
@@ -163,14 +161,14 @@ export async function nextIds(sql: Sql, sequence: 'subject_id_seq' | 'record_id_
 
 async function attach(
   sql: Sql,
+  keys: Keys,
   model: Model,
   attached: { id: Identifier; owner: number | Draft }[],
-  tokens: Map<string, Buffer>,
 ): Promise<void> {
   if (attached.length === 0) return;
   // The same order in every transaction: two pages that bring the same new subjects wait for each other instead of dead-locking.
   const sorted = attached
-    .map((a) => ({ ...a, token: tokens.get(identifierKey(a.id)) ?? Buffer.alloc(0) }))
+    .flatMap((a) => keys.blindTokens(identifierDomain(a.id.scheme), a.id.code).map((token) => ({ ...a, token })))
     .sort((a, b) => a.token.compare(b.token));
   const { rowCount } = await sql.query(
     `insert into subject_identifier (token, scheme, subject_id)
@@ -178,7 +176,7 @@ async function attach(
     [sorted.map((a) => a.token), sorted.map((a) => a.id.scheme), sorted.map((a) => idOf(a.owner))],
   );
   if (rowCount !== sorted.length) throw new SubjectRace('a subject of this page was made by another stream at the same moment');
-  const readable = sorted.filter((a) => isReadable(model, a.id.scheme));
+  const readable = attached.filter((a) => isReadable(model, a.id.scheme));
   await sql.query(
     `insert into subject_code (scheme, code, subject_id) select * from unnest($1::text[], $2::text[], $3::bigint[]) on conflict do nothing`,
     [readable.map((a) => a.id.scheme), readable.map((a) => a.id.code), readable.map((a) => idOf(a.owner))],

@@ -154,7 +154,7 @@ export async function openTrial(): Promise<Trial> {
         const before = newest.get(key);
         if (before === undefined || (record.version ?? '') >= (before.version ?? '')) newest.set(key, record);
       }
-      const content = (record: MappedRecord) => hub.jobs.keys.blind('content', contentOf(record)).toString('hex');
+      const content = (record: MappedRecord) => hub.jobs.keys.fingerprint('content', contentOf(record)).toString('hex');
       return new Map([...newest].map(([key, record]) => [key, content(record)] as [string, string]).sort());
     },
     async missing(stream, rows) {

@@ -71,7 +71,7 @@ export function openOracle(model: Model, keys: Keys, streamOf: (name: string) =>
     return {
       category: record.category,
       version: record.version,
-      content: keys.blind('content', contentOf(record)).toString('hex'),
+      content: keys.fingerprint('content', contentOf(record)).toString('hex'),
       values: textOf(record.deleted, [record.occurredOn, record.validFrom, record.validTo], values),
     };
   }

@@ -1,0 +1,82 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
+import { sm2 } from 'sm-crypto-v2';
+
+export type SignatureAlgorithm = 'ed25519' | 'sm2';
+
+/** The user id of GB/T 32918.2 that every partner uses where none is agreed (GM/T 0009). */
+const USER_ID = '1234567812345678';
+
+/** What signs checkpoints: a key of the deployment, or later a signature server (签名验签服务器) behind the same three. */
+export interface Signer {
+  readonly keyId: string;
+  readonly algorithm: SignatureAlgorithm;
+  sign(data: Buffer): Buffer;
+}
+
+/** A new pair in PEM (PKCS #8 and SPKI), readable by openssl for both algorithms. */
+export function newSigningKey(algorithm: SignatureAlgorithm): { privateKey: string; publicKey: string } {
+  const { privateKey, publicKey } =
+    algorithm === 'ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: 'SM2' });
+  return {
+    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  };
+}
+
+/** The public half of a private key, both in PEM. */
+export function publicKeyOf(privateKey: string): string {
+  return createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString();
+}
+
+/** A signer of a private key in PEM; the key says which algorithm. Throws an Error for any other kind of key. */
+export function openSigner(keyId: string, privateKey: string): Signer {
+  const key = createPrivateKey(privateKey);
+  const algorithm = algorithmOf(key);
+  if (algorithm === 'ed25519') return { keyId, algorithm, sign: (data) => sign(null, data, key) };
+  const secret = scalarOf(key);
+  const publicKey = pointOf(createPublicKey(privateKey));
+  return {
+    keyId,
+    algorithm,
+    // Node's own SM2 takes no user id and is plain ECDSA for fresh keys: nobody else could check such a signature.
+    sign: (data) => Buffer.from(sm2.doSignature(data, secret, { der: true, hash: true, userId: USER_ID, publicKey }), 'hex'),
+  };
+}
+
+/**
+ * Whether `signature` (Ed25519: 64 bytes; SM2: DER of r and s) is that of `data` under a public key in PEM. A signature of another form is false,
+ * a key of another kind throws an Error.
+ */
+export function verifySignature(publicKey: string, data: Buffer, signature: Buffer): boolean {
+  const key = createPublicKey(publicKey);
+  if (algorithmOf(key) === 'ed25519') return verify(null, data, key, signature);
+  try {
+    return sm2.doVerifySignature(data, signature.toString('hex'), pointOf(key), { der: true, hash: true, userId: USER_ID });
+  } catch {
+    // What is no DER of two numbers, or holds numbers out of range.
+    return false;
+  }
+}
+
+function algorithmOf(key: KeyObject): SignatureAlgorithm {
+  if (key.asymmetricKeyType === 'ed25519') return 'ed25519';
+  const spki = (key.type === 'private' ? createPublicKey(key.export({ type: 'pkcs8', format: 'pem' })) : key).export({
+    type: 'spki',
+    format: 'der',
+  });
+  if (spki.includes(SM2_CURVE)) return 'sm2';
+  throw new Error('a signing key must be Ed25519 or SM2');
+}
+
+/** OID 1.2.156.10197.1.301, the curve of GB/T 32918.5. */
+const SM2_CURVE = Buffer.from('06082a811ccf5501822d', 'hex');
+
+/** The private number as hex: SEC 1 holds it after the header `30 len 02 01 01 04 20`. */
+function scalarOf(key: KeyObject): string {
+  return key.export({ type: 'sec1', format: 'der' }).subarray(7, 39).toString('hex');
+}
+
+/** The public point as hex, uncompressed: the last 65 bytes of SPKI. */
+function pointOf(key: KeyObject): string {
+  return key.export({ type: 'spki', format: 'der' }).subarray(-65).toString('hex');
+}
