@@ -16,6 +16,7 @@ import { environmentTable, type Language } from './model/environment.ts';
 import { loadModel } from './model/load.ts';
 import { newKeyRing } from './store/keys.ts';
 import { migrate } from './store/migrate.ts';
+import type { SuiteName } from './store/suite.ts';
 
 /** The command line: the only place where the parts of the hub are put together. Every command is a short function of `commands/`. */
 const program = new Command('hub').description('Medical-insurance credit information hub').showHelpAfterError();
@@ -111,7 +112,8 @@ program
 program
   .command('keys')
   .description('make a key ring for HUB_KEYS')
-  .action(() => print(newKeyRing()));
+  .addOption(new Option('--suite <suite>', 'algorithms of the deployment').choices(['international', 'national']).default('international'))
+  .action(({ suite }: { suite: SuiteName }) => print(newKeyRing(suite)));
 
 program
   .command('health')

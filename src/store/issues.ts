@@ -28,7 +28,9 @@ export async function storeIssues(
 ): Promise<void> {
   if (issues.length === 0) return;
   const texts = issues.map((i) => (i.raw === undefined ? '' : safeJson(i.raw)));
-  const fingerprints = issues.map((i, n) => keys.fingerprint('issue', i.refused ? (texts[n] ?? '') : `${i.rule} ${i.place}`).toString('hex'));
+  const fingerprints = issues.map((i, n) =>
+    keys.fingerprint('issue', i.refused ? (texts[n] ?? '') : `${i.rule} ${i.place}`).toString('hex'),
+  );
   const same = Map.groupBy(issues.keys(), (n) => `${fingerprints[n]} ${issues[n]?.rule} ${issues[n]?.place}`);
   const chosen = [...same.values()].map((times) => times.at(-1) ?? 0);
   const of = <T>(get: (issue: NewIssue, n: number) => T): T[] => chosen.flatMap((n) => (issues[n] ? [get(issues[n], n)] : []));

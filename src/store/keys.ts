@@ -48,7 +48,8 @@ export class Unreadable extends Error {
 /** What stands in front of a sealed value: the tag of its suite and the id of its key. */
 export function partsOf(sealed: string): { tag: string; keyId: string; payload: string } {
   const [tag, keyId, payload, ...rest] = sealed.split('.');
-  if (!tag || !keyId || payload === undefined || rest.length > 0) throw new Unreadable('form', 'a text that should be a sealed value is none');
+  if (!tag || !keyId || payload === undefined || rest.length > 0)
+    throw new Unreadable('form', 'a text that should be a sealed value is none');
   return { tag, keyId, payload };
 }
 
@@ -89,12 +90,15 @@ function sealText(suite: Suite, keyId: string, cipher: Cipher, plain: string, co
 
 function openText(suite: Suite, cipher: Cipher | undefined, sealed: string, context: string): string {
   const { tag, keyId, payload } = partsOf(sealed);
-  if (tag !== suite.tag) throw new Unreadable('suite', `a value is sealed under the suite "${tag}", this deployment has ${suite.id} ("${suite.tag}")`);
+  if (tag !== suite.tag)
+    throw new Unreadable('suite', `a value is sealed under the suite "${tag}", this deployment has ${suite.id} ("${suite.tag}")`);
   if (cipher === undefined) throw new Unreadable('key', `a value is sealed under the key ${keyId}, which is not in the key ring`);
   try {
     return cipher.open(Buffer.from(payload, 'base64url'), Buffer.from(context)).toString();
   } catch (cause) {
-    throw new Unreadable('damaged', `a value under the key ${keyId} was changed, moved, or sealed under another key of that name`, { cause });
+    throw new Unreadable('damaged', `a value under the key ${keyId} was changed, moved, or sealed under another key of that name`, {
+      cause,
+    });
   }
 }
 

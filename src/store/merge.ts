@@ -34,7 +34,17 @@ export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: nu
   );
   const { rows } = await sql.query<{ id: number }>(
     `insert into subject_merge (from_id, into_id, tokens, codes, records, relations) values ($1, $2, $3, $4, $5, $6) returning id`,
-    [from, into, eldest(keys, identifiers.rows.map((r) => r.token)), JSON.stringify(codes.rows), records, relations.rows.map((r) => r.id)],
+    [
+      from,
+      into,
+      eldest(
+        keys,
+        identifiers.rows.map((r) => r.token),
+      ),
+      JSON.stringify(codes.rows),
+      records,
+      relations.rows.map((r) => r.id),
+    ],
   );
   return rows[0]?.id ?? 0;
 }

@@ -114,7 +114,15 @@ async function storeWave(
       if (record.version !== null && record.version !== before.source_version) newer.push({ id: before.id, version: record.version });
       continue;
     }
-    candidates.push({ record, key: before?.source_key ?? key, content, existing: before, version: (before?.last_version ?? 0) + 1, late, id: before?.id ?? 0 });
+    candidates.push({
+      record,
+      key: before?.source_key ?? key,
+      content,
+      existing: before,
+      version: (before?.last_version ?? 0) + 1,
+      late,
+      id: before?.id ?? 0,
+    });
   }
   await confirm(sql, newer);
   const writes = await withoutKnown(sql, candidates);

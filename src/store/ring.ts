@@ -78,7 +78,10 @@ export function readRing(json: string): KeyRing {
 
 function keysOf(use: KeyUse, raw: unknown): NamedKey[] {
   if (!Array.isArray(raw) || raw.length === 0) throw new Error(`HUB_KEYS: ${use} must be a list of keys`);
-  const keys = (raw as { id?: unknown; key?: unknown }[]).map(({ id, key }) => ({ id: String(id), key: bytesOf(`${use} ${String(id)}`, key) }));
+  const keys = (raw as { id?: unknown; key?: unknown }[]).map(({ id, key }) => ({
+    id: String(id),
+    key: bytesOf(`${use} ${String(id)}`, key),
+  }));
   const numbers = keys.map(({ id }) => numberOf(use, id));
   // Ascending, so that a list put together by hand cannot turn the generations around.
   if (numbers.some((number, i) => i > 0 && number <= (numbers[i - 1] ?? 0)))
@@ -89,7 +92,8 @@ function keysOf(use: KeyUse, raw: unknown): NamedKey[] {
 /** The number in a key's id: k12 → 12. At most 255, for it stands in one byte of a token. */
 export function numberOf(use: KeyUse, id: string): number {
   const number = id.startsWith(PREFIX[use]) ? Number(id.slice(1)) : Number.NaN;
-  if (!Number.isInteger(number) || number < 1 || number > 255) throw new Error(`HUB_KEYS: ${use} keys are named ${PREFIX[use]}1 to ${PREFIX[use]}255`);
+  if (!Number.isInteger(number) || number < 1 || number > 255)
+    throw new Error(`HUB_KEYS: ${use} keys are named ${PREFIX[use]}1 to ${PREFIX[use]}255`);
   return number;
 }
 

@@ -39,7 +39,7 @@ export function openSigner(keyId: string, privateKey: string): Signer {
     keyId,
     algorithm,
     // Node's own SM2 takes no user id and is plain ECDSA for fresh keys: nobody else could check such a signature.
-    sign: (data) => Buffer.from(sm2.doSignature(data, secret, { der: true, hash: true, userId: USER_ID, publicKey }), 'hex'),
+    sign: (data) => derOf(Buffer.from(sm2.doSignature(data, secret, { hash: true, userId: USER_ID, publicKey }), 'hex')),
   };
 }
 
@@ -50,12 +50,37 @@ export function openSigner(keyId: string, privateKey: string): Signer {
 export function verifySignature(publicKey: string, data: Buffer, signature: Buffer): boolean {
   const key = createPublicKey(publicKey);
   if (algorithmOf(key) === 'ed25519') return verify(null, data, key, signature);
+  const numbers = numbersOf(signature);
+  if (numbers === undefined) return false;
   try {
-    return sm2.doVerifySignature(data, signature.toString('hex'), pointOf(key), { der: true, hash: true, userId: USER_ID });
+    return sm2.doVerifySignature(data, numbers.toString('hex'), pointOf(key), { hash: true, userId: USER_ID });
   } catch {
-    // What is no DER of two numbers, or holds numbers out of range.
+    // A number out of range.
     return false;
   }
+}
+
+/** DER of r and s, 32 bytes each. The library's own reading takes changed headers too, so that one signature would have many forms. */
+function derOf(numbers: Buffer): Buffer {
+  const parts = [numbers.subarray(0, 32), numbers.subarray(32)].map((number) => {
+    const first = number.findIndex((byte) => byte !== 0);
+    const digits = first === -1 ? Buffer.of(0) : number.subarray(first);
+    const body = (digits[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), digits]) : digits;
+    return Buffer.concat([Buffer.of(2, body.length), body]);
+  });
+  const body = Buffer.concat(parts);
+  return Buffer.concat([Buffer.of(0x30, body.length), body]);
+}
+
+/** r and s out of their DER; undefined for anything that is not exactly how they are written. */
+function numbersOf(der: Buffer): Buffer | undefined {
+  const length = der[3] ?? 0;
+  const padded = [der.subarray(4, 4 + length), der.subarray(6 + length)].map((body) => {
+    const digits = body[0] === 0 ? body.subarray(1) : body;
+    return digits.length > 32 ? Buffer.alloc(0) : Buffer.concat([Buffer.alloc(32 - digits.length), digits]);
+  });
+  const numbers = Buffer.concat(padded);
+  return numbers.length === 64 && derOf(numbers).equals(der) ? numbers : undefined;
 }
 
 function algorithmOf(key: KeyObject): SignatureAlgorithm {
@@ -71,9 +96,12 @@ function algorithmOf(key: KeyObject): SignatureAlgorithm {
 /** OID 1.2.156.10197.1.301, the curve of GB/T 32918.5. */
 const SM2_CURVE = Buffer.from('06082a811ccf5501822d', 'hex');
 
-/** The private number as hex: SEC 1 holds it after the header `30 len 02 01 01 04 20`. */
+/** The private number as hex: in PKCS #8 it stands after version 1 and the header of 32 bytes (RFC 5915). Node gives it in no other form for SM2. */
 function scalarOf(key: KeyObject): string {
-  return key.export({ type: 'sec1', format: 'der' }).subarray(7, 39).toString('hex');
+  const der = key.export({ type: 'pkcs8', format: 'der' });
+  const at = der.indexOf(Buffer.from('0201010420', 'hex')) + 5;
+  if (at < 5) throw new Error('the private key is in no form that is known');
+  return der.subarray(at, at + 32).toString('hex');
 }
 
 /** The public point as hex, uncompressed: the last 65 bytes of SPKI. */

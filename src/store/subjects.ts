@@ -159,12 +159,7 @@ export async function nextIds(sql: Sql, sequence: 'subject_id_seq' | 'record_id_
   return rows.map((row) => row.id);
 }
 
-async function attach(
-  sql: Sql,
-  keys: Keys,
-  model: Model,
-  attached: { id: Identifier; owner: number | Draft }[],
-): Promise<void> {
+async function attach(sql: Sql, keys: Keys, model: Model, attached: { id: Identifier; owner: number | Draft }[]): Promise<void> {
   if (attached.length === 0) return;
   // The same order in every transaction: two pages that bring the same new subjects wait for each other instead of dead-locking.
   const sorted = attached

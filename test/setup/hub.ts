@@ -6,7 +6,7 @@ import { decode } from '../../src/log/canonical.ts';
 import type { LogEntry } from '../../src/log/entry.ts';
 import { ensureLogPartitions } from '../../src/log/partitions.ts';
 import { openLog, type QueryLog } from '../../src/log/writer.ts';
-import { findStream, loadModel } from '../../src/model/load.ts';
+import { findStream } from '../../src/model/load.ts';
 import type { Model, PullStream } from '../../src/model/types.ts';
 import { openCallers } from '../../src/resolvers/callers.ts';
 import { startServer } from '../../src/resolvers/server.ts';
@@ -16,8 +16,8 @@ import { storeRecords } from '../../src/store/records.ts';
 import { openPool, type Pool } from '../../src/store/sql.ts';
 import { worldRecords } from '../fixtures/credit-records.ts';
 import { freshDatabase } from './database.ts';
+import { MODEL } from './store.ts';
 
-const SCHEMA = new URL('../../schema/', import.meta.url).pathname;
 export const ISSUER = 'urn:credit-hub:test';
 export const AUDIENCE = 'credit-hub';
 export const TODAY = '2026-11-23';
@@ -88,6 +88,8 @@ export interface HubOptions {
   /** Fill it with the world; true unless said otherwise. */
   seed?: boolean;
   logDeadlineMs?: number;
+  /** Key ring; a new one when left out. */
+  ring?: string;
 }
 
 /** Stores the world through one stream, as a page of it would be. */
@@ -97,14 +99,14 @@ export async function seedWorld(pool: Pool, keys: Keys, model: Model): Promise<v
 }
 
 export async function openHub(options: HubOptions = {}): Promise<TestHub> {
-  const model = loadModel(SCHEMA);
+  const model = MODEL;
   const data = await mkdtemp(join(tmpdir(), 'credit-hub-api-'));
   const database = options.databaseUrl === undefined ? await freshDatabase() : undefined;
-  const keys = openKeys(newKeyRing());
+  const keys = openKeys(options.ring ?? newKeyRing());
   const pool = openPool(options.databaseUrl ?? database?.url ?? '', { max: 10, applicationName: 'hub test', statementTimeoutMs: 30_000 });
   await ensureLogPartitions(pool, new Date(), 2);
   if (options.seed !== false) await seedWorld(pool, keys, model);
-  const log = await openLog({ pool, node: 'test', suite: 'sha256', allowUnsafe: true, deadlineMs: options.logDeadlineMs ?? 3000 });
+  const log = await openLog({ pool, node: 'test', suite: keys.suite.hash, allowUnsafe: true, deadlineMs: options.logDeadlineMs ?? 3000 });
   const faults: unknown[] = [];
   const server = await startServer({
     model,

@@ -72,14 +72,15 @@ export async function openHub(options: HubOptions): Promise<TestHub> {
     ...behaviour,
   });
   steps.push(() => sandboxes.stop());
+  const keys = openKeys(ring ?? newKeyRing());
   await ensureLogPartitions(pool, new Date(), 2);
-  const log = await openLog({ pool, node: 'test', suite: 'sha256', allowUnsafe: true });
+  const log = await openLog({ pool, node: 'test', suite: keys.suite.hash, allowUnsafe: true });
   steps.push(() => log.close());
   const said: Record<string, unknown>[] = [];
   const jobs: Jobs = {
     model: MODEL,
     pool,
-    keys: openKeys(ring ?? newKeyRing()),
+    keys,
     log,
     environment: sandboxes.env,
     now: () => new Date(),
