@@ -99,8 +99,12 @@ describe('rows outside the grant', () => {
       const answer = await hub.ask(`{ subject(code: "${code}") { name } }`, { ...TAX, region: '430100' });
       expect([answer.data, answer.codes]).toEqual([{ subject: null }, ['SUBJECT_NOT_FOUND']]);
     }
-    const found = await Promise.all(HOSPITAL.identifiers.map(({ code }) => hub.ask(`{ subject(code: "${code}") { name } }`, TAX)));
+    const lookUp = (code: string, asking: Asking) => hub.ask(`{ subject(code: "${code}") { name } }`, asking);
+    const found = await Promise.all(HOSPITAL.identifiers.map(({ code }) => lookUp(code, BUREAU)));
     expect(found.map((answer) => answer.data.subject.name)).toEqual([HOSPITAL.name, HOSPITAL.name]);
+    // To find by a code is to compare with it: tax may not see the institution code.
+    const tax = await Promise.all(HOSPITAL.identifiers.map(({ code }) => lookUp(code, TAX)));
+    expect(tax.map((answer) => answer.codes)).toEqual([[], ['SUBJECT_NOT_FOUND']]);
   });
 
   it('HN-13 do not count in the archive, which has no drawer for a category without a rule', async () => {

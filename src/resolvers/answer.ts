@@ -21,9 +21,10 @@ import { openReader } from '../store/reader.ts';
 import type { Sql } from '../store/sql.ts';
 import { openBatches } from './batches.ts';
 import type { Context } from './context.ts';
-import { askedBy, isIntrospection, protectedCoordinates } from './coordinates.ts';
+import { askedBy, introspectionIn, isIntrospection, protectedCoordinates } from './coordinates.ts';
 import { checkLimits } from './limits.ts';
 import { declaredVariables, withoutDigits, withoutLiterals } from './literals.ts';
+import { introspect, openProjections } from './projection.ts';
 import { checkedPurpose, loggedPurpose } from './purpose.ts';
 import { checkTexts } from './texts.ts';
 import { asGraphQLError, deniedError, FAILURES, isInvalid, textOf } from './refusal.ts';
@@ -47,6 +48,7 @@ const INTROSPECTION: Purpose = { code: 'introspection', basis: '', case: '' };
  */
 export function answering(hub: Answering): ApolloServerPlugin<Context> {
   const known = protectedCoordinates(hub.model);
+  const projections = openProjections(hub.model, hub.schema);
   return {
     async requestDidStart() {
       return {
@@ -57,6 +59,17 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
           } catch (error) {
             throw error instanceof Refused ? asGraphQLError(error) : error;
           }
+        },
+        async responseForOperation({ document, operationName, contextValue, request, response }) {
+          const { caller, purpose } = contextValue;
+          if (introspectionIn(document, operationName ?? '') !== 'all') return null;
+          const singleResult = await introspect(
+            projections(caller, purpose?.code),
+            document,
+            operationName ?? undefined,
+            request.variables ?? {},
+          );
+          return { http: response.http, body: { kind: 'single', singleResult } };
         },
         async willSendResponse(request) {
           const { body, http } = request.response;
@@ -113,7 +126,9 @@ function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Reque
   const variables = coercedVariables(hub.schema, request);
   checkLimits(hub.schema, document, request.operation, variables);
   checkTexts(document, variables);
-  const purpose = isIntrospection(document) ? INTROSPECTION : checkedPurpose(hub.model, context.purpose);
+  const introspection = introspectionIn(document, request.operationName ?? '');
+  if (introspection === 'part') throw new Refused('INTROSPECTION_ALONE', '接口结构须单独查询,不得与数据同查', { status: 400 });
+  const purpose = introspection === 'all' ? INTROSPECTION : checkedPurpose(hub.model, context.purpose);
   const asked = askedBy(hub.schema, hub.model, known, document, request.operationName ?? '', variables);
   const grant = decide(hub.model, context.caller, purpose, asked);
   if (context.strict) {

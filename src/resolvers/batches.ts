@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader';
 import type { Reader } from '../store/reader.ts';
-import type { PageOf, PageRequest, RecordRow, RecordWhere, RelationRow, SubjectRow } from '../store/rows.ts';
+import { versionKey } from '../store/read-changes.ts';
+import type { Changes, PageOf, PageRequest, RecordAt, RecordRow, RecordWhere, RelationRow, SubjectRow } from '../store/rows.ts';
 
 /** Per-request batching: nested edges of a page are read in one statement. Never shared between requests. */
 export interface Batches {
@@ -8,6 +9,8 @@ export interface Batches {
   records(subject: number, where: RecordWhere, page: PageRequest): Promise<PageOf<RecordRow>>;
   counts(subject: number, where: RecordWhere): Promise<Map<number, number>>;
   fact(fact: string): Promise<RecordRow[]>;
+  /** What the grant shows of the history of a record that it shows. */
+  changes(record: RecordAt): Promise<Changes>;
   relations(subject: number): Promise<RelationRow[]>;
 }
 
@@ -22,6 +25,13 @@ export function openBatches(reader: Reader): Batches {
     const rows = await reader.recordsOfFacts(keys);
     return keys.map((key) => rows.get(key) ?? []);
   });
+  const changes = new DataLoader<RecordAt, Changes, string>(
+    async (records) => {
+      const rows = await reader.changesOf(records);
+      return records.map((record) => rows.get(versionKey(record)) ?? new Error('a record is shown that has no version'));
+    },
+    { cacheKeyFn: versionKey },
+  );
   const relations = new DataLoader<number, RelationRow[]>(async (ids) => {
     const rows = await reader.relationsOf(ids);
     return ids.map((id) => rows.get(id) ?? []);
@@ -32,6 +42,7 @@ export function openBatches(reader: Reader): Batches {
   return {
     subject: (rowId) => subjects.load(rowId),
     fact: (fact) => facts.load(fact),
+    changes: ({ rowId, version }) => changes.load({ rowId, version }),
     relations: (subject) => relations.load(subject),
     counts(subject, where) {
       const loader = () =>

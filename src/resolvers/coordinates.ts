@@ -12,6 +12,7 @@ import {
   Kind,
   OperationTypeNode,
   type SelectionNode,
+  type SelectionSetNode,
   separateOperations,
   TypeInfo,
   valueFromAST,
@@ -69,13 +70,30 @@ export function askedBy(
   return { selected, explicit, constrained };
 }
 
+/** What of a document is about the schema itself: all of it, a part beside data, or nothing. `__typename` is about either. */
+export function introspectionIn(document: DocumentNode, operation: string): 'all' | 'part' | 'none' {
+  const own = ownPart(document, operation);
+  let asks = false;
+  visit(own, { Field: ({ name }) => void (asks ||= name.value === '__schema' || name.value === '__type') });
+  if (isIntrospection(own)) return 'all';
+  return asks ? 'part' : 'none';
+}
+
 /** Whether an operation asks for nothing but the schema itself. */
 export function isIntrospection(document: DocumentNode): boolean {
+  const fragments = new Map(
+    document.definitions.flatMap((d) => (d.kind === Kind.FRAGMENT_DEFINITION ? [[d.name.value, d.selectionSet]] : [])),
+  );
+  const onlySchema = ({ selections }: SelectionSetNode): boolean =>
+    selections.every((selection) => {
+      if (selection.kind === Kind.FIELD) return selection.name.value.startsWith('__');
+      const below = selection.kind === Kind.INLINE_FRAGMENT ? selection.selectionSet : fragments.get(selection.name.value);
+      return below !== undefined && onlySchema(below);
+    });
   return document.definitions.every(
     (definition) =>
       definition.kind !== Kind.OPERATION_DEFINITION ||
-      (definition.operation === OperationTypeNode.QUERY &&
-        definition.selectionSet.selections.every((s) => s.kind === Kind.FIELD && s.name.value.startsWith('__'))),
+      (definition.operation === OperationTypeNode.QUERY && onlySchema(definition.selectionSet)),
   );
 }
 

@@ -1,9 +1,9 @@
 import type { Grant } from '../access/decide.ts';
 import type { Model } from '../model/types.ts';
-import type { RecordRow } from '../store/rows.ts';
+import type { Changes, RecordRow } from '../store/rows.ts';
 
 /** Whether a record is the one to believe first among those that tell its fact: by the catalog's order of streams, then the last to change. */
-export function isPreferred(model: Model, id: string, rows: readonly RecordRow[]): boolean {
+export function isPreferred(model: Model, id: string, rows: readonly (RecordRow & Pick<Changes, 'changedAt'>)[]): boolean {
   const rank = (row: RecordRow) => {
     const order = model.categories.get(row.category)?.kinds.get(row.kind)?.prefer ?? [];
     const place = order.indexOf(`${row.connector}/${row.stream}`);

@@ -76,10 +76,15 @@ export function buildRecordWhere(model: Model, types: CatalogTypes): ClassType {
   return where;
 }
 
+/** Input type of a category's conditions: `ViolationWhere`. */
+export function whereName(category: Category): string {
+  return `${category.type.replace(/Record$/, '')}Where`;
+}
+
 function categoryWhere(category: Category): ClassType | undefined {
   const fields = [...category.fields.values()].filter((f) => f.filter);
   if (fields.length === 0) return undefined;
-  const name = `${category.type.replace(/Record$/, '')}Where`;
+  const name = whereName(category);
   const where = { [name]: class {} }[name] as ClassType;
   for (const field of fields)
     Field(() => conditionOf(field), { nullable: true, description: `${field.zh} (${field.en})` })(where.prototype, field.name);

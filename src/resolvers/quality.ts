@@ -5,6 +5,7 @@ import type { Model } from '../model/types.ts';
 import { drawSample, noteSpotCheck, type Quality, sourceQuality } from '../store/quality.ts';
 import type { Context } from './context.ts';
 import { enumName } from './types.ts';
+import { actorOf } from './work.ts';
 
 /** How good what a source delivers is (WG-9), for the people who answer for it. */
 
@@ -59,7 +60,8 @@ export function buildQualityResolvers(model: Model): ClassType[] {
     ): Promise<SampleItem[]> {
       requireDuty(model, context.caller, 'handle-issues');
       if (size < 1 || size > LARGEST_SAMPLE) throw new Refused('BAD_PAGE_SIZE', `抽查条数须为 1 至 ${LARGEST_SAMPLE}`, { status: 400 });
-      const sample = await drawSample(context.services.sql, context.services.keys, connector, size);
+      const { region } = actorOf(context);
+      const sample = await drawSample(context.services.sql, context.services.keys, connector, region, size);
       return sample.map((one) => ({ ...one, category: enumName(model.categories.get(one.category)?.id ?? '') }));
     }
 
@@ -72,7 +74,7 @@ export function buildQualityResolvers(model: Model): ClassType[] {
     ): Promise<boolean> {
       requireDuty(model, context.caller, 'handle-issues');
       const { sql, keys } = context.services;
-      await noteSpotCheck(sql, keys, context.caller.id, { id, passed, note: note ?? '' });
+      await noteSpotCheck(sql, keys, actorOf(context), { id, passed, note: note ?? '' });
       return true;
     }
   }

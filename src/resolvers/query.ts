@@ -1,14 +1,15 @@
-import { Arg, type ClassType, Ctx, Field, FieldResolver, ID, InputType, Int, ObjectType, Query, Resolver, Root } from 'type-graphql';
+import { Arg, type ClassType, Ctx, Field, FieldResolver, InputType, Int, ObjectType, Query, Resolver, Root } from 'type-graphql';
 import { explain } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
 import type { Category as CatalogCategory, Model } from '../model/types.ts';
-import type { PageOf, RecordRow, RecordWhere, SubjectRow } from '../store/rows.ts';
+import type { PageOf, RecordRow, RecordWhere } from '../store/rows.ts';
 import { type Context, grantedOf } from './context.ts';
-import { contradictionsIn, isPreferred } from './facts.ts';
+import { buildRecordEdges } from './record-edges.ts';
+import { toRecord, toSubject } from './shapes.ts';
 import { protectedCoordinates } from './coordinates.ts';
 import { SubjectWhereInput } from './inputs.ts';
 import { Day } from './scalars.ts';
-import { type CatalogTypes, CreditRecord, enumName, RecordConnection, Source, Subject, SubjectConnection } from './types.ts';
+import { type CatalogTypes, enumName, RecordConnection, Subject, SubjectConnection } from './types.ts';
 import { toRecordWhere } from './where.ts';
 
 @InputType({ description: '时点查询:某日的档案,按另一日已知的信息 (as it stood on a day, as known on another; U11)' })
@@ -21,15 +22,6 @@ class AsOf {
     description: '以该日已入库的信息为准,默认今日 (what was known by the end of this day; today unless told)',
   })
   knownOn?: string;
-}
-
-@ObjectType({ description: '同一事实的不同说法 (a field on which the sources of one fact differ)', simpleResolvers: true })
-class Contradiction {
-  @Field(() => String, { description: '字段 (field)' })
-  field!: string;
-
-  @Field(() => [ID], { description: '说法不同的记录 (the records that differ)' })
-  records!: string[];
 }
 
 @ObjectType({ description: '主体关系 (relation to another subject)', simpleResolvers: true })
@@ -120,33 +112,6 @@ class Explanation {
 }
 
 const DEFAULT_PAGE = 20;
-
-/** A row as graphql-js reads it: catalog fields beside the common ones (the model refuses catalog fields of the same name). */
-function toSubject(row: SubjectRow): Subject {
-  return {
-    name: null,
-    ...row.fields,
-    rowId: row.rowId,
-    type: row.type,
-    id: row.id,
-    kind: row.kind,
-    region: row.region,
-    roles: row.roles,
-  } as unknown as Subject;
-}
-
-function toRecord(model: Model, row: RecordRow): CreditRecord {
-  const connector = model.connectors.get(row.connector);
-  const { fields, ...common } = row;
-  const source: Source = {
-    connector: row.connector,
-    stream: row.stream,
-    department: connector?.department ?? '',
-    route: connector?.route ?? '',
-    version: row.sourceVersion,
-  };
-  return { ...fields, ...common, source, categoryNo: row.category } as unknown as CreditRecord;
-}
 
 function toRecords(model: Model, page: PageOf<RecordRow>): RecordConnection {
   return { nodes: page.nodes.map((row) => toRecord(model, row)), pageInfo: { endCursor: page.endCursor, hasNextPage: page.hasNextPage } };
@@ -293,38 +258,5 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
     }
   }
 
-  @Resolver(() => CreditRecord)
-  class RecordEdges {
-    @FieldResolver(() => types.categories as never, { description: '信息类别 (category)' })
-    category(@Root() record: CreditRecord): number {
-      return record.categoryNo;
-    }
-
-    @FieldResolver(() => Subject, { nullable: true, description: '信用主体;不在授权范围内时为空 (subject, null outside the grant)' })
-    async subject(@Root() record: CreditRecord, @Ctx() context: Context): Promise<Subject | null> {
-      const row = await grantedOf(context).batches.subject(record.subjectRowId);
-      return row === undefined ? null : toSubject(row);
-    }
-
-    @FieldResolver(() => [CreditRecord], { description: '其他来源对同一事实的记录 (what other sources tell of the same fact)' })
-    async sameFact(@Root() record: CreditRecord, @Ctx() context: Context): Promise<CreditRecord[]> {
-      const rows = await grantedOf(context).batches.fact(record.fact);
-      return rows.filter((row) => row.id !== record.id).map((row) => toRecord(model, row));
-    }
-
-    @FieldResolver(() => Boolean, { description: '是否为该事实的首选来源 (whether this source is the preferred one of its fact)' })
-    async preferred(@Root() record: CreditRecord, @Ctx() context: Context): Promise<boolean> {
-      return isPreferred(model, record.id, await grantedOf(context).batches.fact(record.fact));
-    }
-
-    @FieldResolver(() => [Contradiction], {
-      description: '各来源说法不一致的字段,限本次查询所选 (selected fields on which the sources differ)',
-    })
-    async contradictions(@Root() record: CreditRecord, @Ctx() context: Context): Promise<Contradiction[]> {
-      const { batches, grant } = grantedOf(context);
-      return contradictionsIn(grant, await batches.fact(record.fact));
-    }
-  }
-
-  return [HubQuery, SubjectEdges, ArchiveEdges, RecordEdges];
+  return [HubQuery, SubjectEdges, ArchiveEdges, ...buildRecordEdges(model, types)];
 }

@@ -1,5 +1,6 @@
 import { type ClassType, Field, ID, InterfaceType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import type { Category, Field as CatalogField, Model, SubjectKind } from '../model/types.ts';
+import type { RecordAt } from '../store/rows.ts';
 import { Day, Decimal, Fen, Instant } from './scalars.ts';
 
 /*
@@ -36,8 +37,8 @@ export class Source {
   @Field(() => String, { description: '归集途径 (collection route, HN-16)' })
   route!: string;
 
-  @Field(() => String, { nullable: true, description: '来源方的版本时间 (the source own version)' })
-  version!: string | null;
+  /** What `version` is told from. */
+  record!: RecordAt;
 }
 
 @InterfaceType({
@@ -90,18 +91,11 @@ export abstract class CreditRecord {
   @Field(() => Day, { nullable: true, description: '有效期至,空为无期限 (valid to; null is no end)' })
   validTo!: string | null;
 
-  @Field(() => Int, { description: '版本号 (version in this hub)' })
-  version!: number;
-
   @Field(() => Source, { description: '来源 (provenance)' })
   source!: Source;
 
-  @Field(() => Instant, { description: '入库时刻 (when first stored)' })
-  recordedAt!: string;
-
-  @Field(() => Instant, { description: '变更时刻 (when last changed)' })
-  changedAt!: string;
-
+  /** The record and its version in the hub, which are nobody's to see. */
+  at!: RecordAt;
   fact!: string;
   categoryNo!: number;
   subjectRowId!: number;

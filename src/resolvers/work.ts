@@ -6,6 +6,8 @@ import { ENTRY_KEYS } from '../model/manual.ts';
 import type { Model, SubjectKind } from '../model/types.ts';
 import { dismissIssue, type Issue, listIssues, replayIssue } from '../store/issue-work.ts';
 import { listMerges, undoMerge } from '../store/merge.ts';
+import type { Keys } from '../store/keys.ts';
+import { concealId, revealId } from '../store/opaque.ts';
 import { type Actor, enterSubmission, listSubmissions, reviewSubmission, type Submission } from '../store/submissions.ts';
 import type { Context } from './context.ts';
 import { Day, Instant } from './scalars.ts';
@@ -100,11 +102,12 @@ class MergeType {
 
 const LARGEST_PAGE = 200;
 
-function actorOf({ caller }: Context): Actor {
+/** Who acts, and where the office's authority reaches. */
+export function actorOf({ caller }: Context): Actor {
   return { id: caller.id, name: caller.name, department: caller.department, region: regionPrefix(caller.region) };
 }
 
-/** Ids of work items are plain numbers: they are lists of the office's own work, not credit information. */
+/** Ids of issues, mergers and codes are plain numbers: who may list them sees all of them. */
 export function idOf(text: string): number {
   const id = Number(text);
   if (!Number.isSafeInteger(id) || id < 1) throw new Refused('BAD_ID', '编号无效', { status: 400 });
@@ -119,9 +122,10 @@ export function pageSize(first: number): number {
 const toIssue = (issue: Issue): IssueType => ({ ...issue, id: String(issue.id) });
 
 export function buildWorkResolvers(model: Model, types: CatalogTypes): ClassType[] {
-  const toSubmission = (s: Submission): SubmissionType => ({
+  // A plain number would tell an office how much the others enter.
+  const toSubmission = (keys: Keys, s: Submission): SubmissionType => ({
     ...s,
-    id: String(s.id),
+    id: concealId(keys, 'submission', s.id),
     category: enumName(model.categories.get(s.category)?.id ?? ''),
   });
 
@@ -184,6 +188,7 @@ export function buildWorkResolvers(model: Model, types: CatalogTypes): ClassType
       const { category, kind, basis, route } = entry;
       const { sql, keys } = context.services;
       return toSubmission(
+        keys,
         await enterSubmission(sql, keys, model, actorOf(context), { category, kind, values, basis, route }, context.today),
       );
     }
@@ -197,8 +202,11 @@ export function buildWorkResolvers(model: Model, types: CatalogTypes): ClassType
     ): Promise<SubmissionType> {
       requireDuty(model, context.caller, 'review-records');
       const { sql, keys } = context.services;
+      const found = revealId(keys, 'submission', id);
+      if (found === undefined) throw new Refused('SUBMISSION_NOT_FOUND', '未找到该录入信息,或其不在本辖区');
       return toSubmission(
-        await reviewSubmission(sql, keys, model, actorOf(context), { id: idOf(id), approve, reason: reason ?? '' }, context.today),
+        keys,
+        await reviewSubmission(sql, keys, model, actorOf(context), { id: found, approve, reason: reason ?? '' }, context.today),
       );
     }
 
@@ -210,7 +218,8 @@ export function buildWorkResolvers(model: Model, types: CatalogTypes): ClassType
     ): Promise<SubmissionType[]> {
       if (context.caller.role !== 'entry-officer') requireDuty(model, context.caller, 'review-records');
       else requireDuty(model, context.caller, 'enter-records');
-      return (await listSubmissions(context.services.sql, actorOf(context), state ?? undefined, pageSize(first))).map(toSubmission);
+      const { sql, keys } = context.services;
+      return (await listSubmissions(sql, actorOf(context), state ?? undefined, pageSize(first))).map((one) => toSubmission(keys, one));
     }
 
     @Query(() => [IssueType], { description: '问题数据,从新到旧 (issues, newest first)' })

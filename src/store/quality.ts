@@ -56,22 +56,31 @@ export interface Sampled {
   kind: string;
 }
 
-/** Records of a connector drawn at random, to be compared with the provider's files: which, not what they say. */
-export async function drawSample(sql: Sql, keys: Keys, connector: string, size: number): Promise<Sampled[]> {
+/** Records of a connector in a region (its first digits) drawn at random, to be compared with the provider's files: which, not what they say. */
+export async function drawSample(sql: Sql, keys: Keys, connector: string, region: string, size: number): Promise<Sampled[]> {
   const { rows } = await sql.query<{ id: number; stream: string; category: number; kind: string }>(
-    `select id, stream, category, kind from record where connector = $1 and not deleted order by random() limit $2`,
-    [connector, size],
+    `select id, stream, category, kind from record where connector = $1 and starts_with(region, $2) and not deleted order by random() limit $3`,
+    [connector, region, size],
   );
   return rows.map((row) => ({ ...row, id: concealId(keys, 'record', row.id) }));
 }
 
-/** Notes the result of a spot check of a record as it is now. Throws `Refused` RECORD_NOT_FOUND, and REASON_REQUIRED for a failure without a note. */
-export async function noteSpotCheck(sql: Sql, keys: Keys, by: string, check: { id: string; passed: boolean; note: string }): Promise<void> {
+/**
+ * Notes the result of a spot check of a record as it is now. Throws `Refused` RECORD_NOT_FOUND, outside the actor's region like for none at all, and
+ * REASON_REQUIRED for a failure without a note.
+ */
+export async function noteSpotCheck(
+  sql: Sql,
+  keys: Keys,
+  actor: { id: string; region: string },
+  check: { id: string; passed: boolean; note: string },
+): Promise<void> {
   if (!check.passed && check.note.trim() === '') throw new Refused('REASON_REQUIRED', '抽查不符须说明情况');
   const id = revealId(keys, 'record', check.id);
   const { rowCount } = await sql.query(
-    `insert into spot_check (record_id, version, passed, note, checked_by) select id, version, $2, $3, $4 from record where id = $1`,
-    [id ?? 0, check.passed, check.note, by],
+    `insert into spot_check (record_id, version, passed, note, checked_by) select id, version, $2, $3, $4 from record
+     where id = $1 and starts_with(region, $5) and not deleted`,
+    [id ?? 0, check.passed, check.note, actor.id, actor.region],
   );
   if (rowCount === 0) throw new Refused('RECORD_NOT_FOUND', '未找到该信用信息');
 }

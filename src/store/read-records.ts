@@ -1,5 +1,6 @@
+import type { Scope } from '../access/decide.ts';
 import type { FieldValue } from '../model/types.ts';
-import { fieldsSql, Parameters, recordInScope } from './columns.ts';
+import { fieldsSql, Parameters, recordInScope, subjectInScope } from './columns.ts';
 import { concealCursor, concealId } from './opaque.ts';
 import type { PageOf, PageRequest, RecordRow, RecordWhere } from './rows.ts';
 import { anyOf, checkedSize, conditioned, openFields, position, type View, wanted } from './view.ts';
@@ -18,9 +19,6 @@ interface RawRecord {
   connector: string;
   stream: string;
   version: number;
-  source_version: string | null;
-  recorded_at: string;
-  changed_at: string;
   ordered_on: string;
   fact: Buffer;
   fields: Record<string, FieldValue>;
@@ -98,7 +96,7 @@ function selection(view: View, parameters: Parameters, where: RecordWhere): Sele
     return `when ${c.no} then ${fieldsSql('r', c.type, wanted(view, c), own)}`;
   });
   const list = `r.id, r.subject_id, r.category, r.kind, r.region, r.publicity, r.occurred_on, r.valid_from, r.valid_to, r.connector, r.stream,
-    r.version, r.source_version, r.recorded_at, r.changed_at, r.ordered_on, r.fact, case r.category ${branches.join(' ')} end as fields`;
+    r.version, r.ordered_on, r.fact, case r.category ${branches.join(' ')} end as fields`;
   const parts = [`(${anyOf(scopes)})`, 'not r.deleted', ...conditionsOf(view, parameters, where)];
   return { list, from: sourceOf(where.asOf, parameters), where: parts.join(' and ') };
 }
@@ -111,28 +109,48 @@ function sourceOf(asOf: RecordWhere['asOf'], parameters: Parameters): string {
   if (asOf === undefined) return 'record r';
   const day = `${parameters.add(asOf.day)}::date`;
   const known = `((${parameters.add(asOf.knownOn)}::date + 1)::timestamp at time zone 'Asia/Shanghai')`;
-  return `(select c.id, c.subject_id, c.subject_kind, v.category, v.kind, v.publicity, coalesce(v.region, c.region) as region, c.connector, c.stream,
-      v.source_version, v.version, v.deleted, coalesce(v.occurred_on, v.valid_from, c.ordered_on) as ordered_on, v.occurred_on, v.valid_from, v.valid_to,
-      c.fact, v.open, v.internal, v.commercial, v.personal, v.sealed, v.masks, c.recorded_at, v.recorded_at as changed_at
-    from record c cross join lateral (
+  return `(select c.id, c.subject_id, c.subject_kind, v.category, v.kind, v.publicity, coalesce(v.region, s.region) as region, c.connector, c.stream,
+      v.version, v.deleted, coalesce(v.occurred_on, v.valid_from, (c.recorded_at at time zone 'Asia/Shanghai')::date) as ordered_on,
+      v.occurred_on, v.valid_from, v.valid_to, c.fact, v.open, v.internal, v.commercial, v.personal, v.sealed, v.masks
+    from record c join subject s on s.id = c.subject_id cross join lateral (
       select * from record_version h where h.record_id = c.id and not h.late and h.recorded_at < ${known} order by h.version desc limit 1) v
     where coalesce(v.valid_from, v.occurred_on, ${day}) <= ${day} and (v.valid_to is null or v.valid_to >= ${day})) r`;
 }
 
-/** Every record the grant holds that tells one of these facts. */
+/**
+ * Every record that tells one of these facts, as far as the grant may know that it does: a fact is its subject and its fact fields, so it is told only
+ * where the subject lies in the grant and one rule gives all of these fields plain. Else it would tell which hidden values are equal.
+ */
 export async function recordsOfFacts(view: View, facts: readonly string[]): Promise<Map<string, RecordRow[]>> {
   const parameters = new Parameters();
   const select = selection(view, parameters, {});
-  if (select === undefined) return new Map();
+  const telling = conditioned(
+    view.grant.scopes.flatMap((scope) => tellingFacts(view, scope)),
+    (scope) => recordInScope(scope, parameters),
+  );
+  if (select === undefined || telling.length === 0) return new Map();
+  const subjects = conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters));
   const keys = facts.map((fact) => Buffer.from(fact, 'hex'));
   const { rows } = await view.sql.query<RawRecord>(
-    `select ${select.list} from ${select.from} where r.fact = any(${parameters.add(keys)}::bytea[]) and ${select.where} ${ORDER}`,
+    `select ${select.list} from ${select.from} where r.fact = any(${parameters.add(keys)}::bytea[]) and ${select.where} and (${anyOf(telling)})
+       and exists (select from subject s where s.id = r.subject_id and (${anyOf(subjects)})) ${ORDER}`,
     parameters.values,
   );
   return Map.groupBy(
     rows.map((row) => show(view, row)),
     (row) => row.fact,
   );
+}
+
+/** The parts of a scope in which it gives, plain, all fields that make a fact of the kind. */
+function tellingFacts(view: View, scope: Scope): Scope[] {
+  return scope.categories.flatMap((no) => {
+    const category = view.model.categories.get(no);
+    const kinds = [...(category?.kinds.values() ?? [])]
+      .filter((kind) => scope.kinds.length === 0 || scope.kinds.includes(kind.id))
+      .filter((kind) => kind.fact.every((field) => scope.fields.get(`${category?.type}.${field}`) === 'allow'));
+    return kinds.length === 0 ? [] : [{ ...scope, categories: [no], kinds: kinds.map((kind) => kind.id) }];
+  });
 }
 
 function conditionsOf(view: View, parameters: Parameters, where: RecordWhere): string[] {
@@ -192,9 +210,6 @@ function show(view: View, row: RawRecord): RecordRow {
     connector: row.connector,
     stream: row.stream,
     version: row.version,
-    sourceVersion: row.source_version,
-    recordedAt: row.recorded_at,
-    changedAt: row.changed_at,
     fact: row.fact.toString('hex'),
     fields: openFields(view, type, row.fields),
   };

@@ -1,4 +1,4 @@
-import { Parameters, recordInScope } from './columns.ts';
+import { Parameters, recordInScope, subjectInScope } from './columns.ts';
 import type { RelationRow } from './rows.ts';
 import { anyOf, conditioned, type View } from './view.ts';
 
@@ -10,19 +10,18 @@ interface RawRelation {
   valid_to: string | null;
 }
 
-/**
- * The relations of subjects, both ways. A relation exists for a caller only where the record that tells it lies in the grant; whether the other
- * subject does is for the caller of this function to ask.
- */
+/** The relations of subjects, both ways. A relation exists for a caller only where the record that tells it and both subjects lie in the grant. */
 export async function relationsOf(view: View, subjects: readonly number[]): Promise<Map<number, RelationRow[]>> {
   const parameters = new Parameters();
   const holding = view.grant.scopes.filter((scope) => scope.categories.length > 0);
   const scopes = conditioned(holding, (scope) => recordInScope(scope, parameters));
   if (scopes.length === 0) return new Map();
+  const sides = anyOf(conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters)));
   const ids = parameters.add(subjects);
   const { rows } = await view.sql.query<RawRelation>(
     `select distinct x.subject_id, x.related_id, x.kind, x.valid_from, x.valid_to from relation x join record r on r.id = x.record_id
      where (x.subject_id = any(${ids}::bigint[]) or x.related_id = any(${ids}::bigint[])) and not r.deleted and (${anyOf(scopes)})
+       and 2 = (select count(*) from subject s where s.id in (x.subject_id, x.related_id) and (${sides}))
      order by x.kind, x.valid_from desc nulls last, x.related_id, x.subject_id`,
     parameters.values,
   );

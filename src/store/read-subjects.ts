@@ -1,3 +1,4 @@
+import type { Scope } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
 import { classify } from '../identity/classify.ts';
 import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
@@ -17,17 +18,25 @@ interface RawSubject {
 
 /**
  * A subject by any of its codes: a statutory one is checked first (`BAD_CODE`), then found through the blind index. Undefined when there is
- * none, or none that the grant holds: the two look the same.
+ * none, or none that the grant holds: the two look the same. A code finds only where the grant gives, plain or masked, the field that shows it: to
+ * find by it is to compare with it.
  */
 export async function subjectByCode(view: View, code: string, today: string): Promise<SubjectRow | undefined> {
   const found = classify(code, today);
   if (found.kind !== 'unknown' && !found.valid)
     throw new Refused('BAD_CODE', '代码校验未通过,请核对', { details: { reason: found.reason } });
   const schemes = found.kind === 'unknown' ? platformSchemes(view.model) : [found.kind];
-  const tokens = schemes.flatMap((scheme) => view.keys.blindForms(identifierDomain(scheme), found.normalized));
   const parameters = new Parameters();
-  const condition = `s.id in (select subject_id from subject_identifier where token = any(${parameters.add(tokens)}::bytea[]))`;
-  const rows = await select(view, parameters, condition, 'limit 1');
+  const conditions = view.grant.scopes.flatMap((scope) => {
+    const given = schemes.filter((scheme) => showsScheme(view.model, scope, scheme));
+    if (given.length === 0) return [];
+    const tokens = parameters.add(given.flatMap((scheme) => view.keys.blindForms(identifierDomain(scheme), found.normalized)));
+    return [
+      `${subjectInScope(scope, parameters)} and s.id in (select subject_id from subject_identifier where token = any(${tokens}::bytea[]))`,
+    ];
+  });
+  if (conditions.length === 0) return undefined;
+  const rows = await select(view, parameters, `(${conditions.join(' or ')})`, 'limit 1');
   return rows.map((row) => show(view, row))[0];
 }
 
@@ -91,6 +100,15 @@ function show(view: View, row: RawSubject): SubjectRow {
     roles: row.roles,
     fields: openFields(view, type, row.fields),
   };
+}
+
+/** Whether the scope gives the field that shows codes of a scheme. */
+function showsScheme(model: Model, scope: Scope, scheme: string): boolean {
+  return scope.subjects.some((kind) => {
+    const type = model.subjects.get(kind);
+    const field = type?.identifiers.get(scheme);
+    return field !== undefined && scope.fields.has(`${type?.type}.${field}`);
+  });
 }
 
 const STATUTORY = new Set([

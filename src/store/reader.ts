@@ -1,11 +1,24 @@
 import type { Grant } from '../access/decide.ts';
 import type { Model } from '../model/types.ts';
 import type { Keys } from './keys.ts';
+import { changesOf } from './read-changes.ts';
 import { pushable } from './read-pushable.ts';
 import { countsOf, listRecords, recordsOf, recordsOfFacts } from './read-records.ts';
 import { relationsOf } from './read-relations.ts';
 import { listSubjects, subjectByCode, subjectsByRowId } from './read-subjects.ts';
-import type { PageOf, PageRequest, PushableRecord, RecordRow, RelationRow, RecordWhere, Shown, SubjectRow, SubjectWhere } from './rows.ts';
+import type {
+  Changes,
+  PageOf,
+  PageRequest,
+  PushableRecord,
+  RecordAt,
+  RecordRow,
+  RecordWhere,
+  RelationRow,
+  Shown,
+  SubjectRow,
+  SubjectWhere,
+} from './rows.ts';
 import type { Sql } from './sql.ts';
 import type { View } from './view.ts';
 
@@ -19,6 +32,8 @@ export interface Reader {
   records(where: RecordWhere, page: PageRequest): Promise<PageOf<RecordRow>>;
   recordsOf(subjects: readonly number[], where: RecordWhere, page: PageRequest): Promise<Map<number, PageOf<RecordRow>>>;
   countsOf(subjects: readonly number[], where: RecordWhere): Promise<Map<number, Map<number, number>>>;
+  /** By `versionKey`: what of a record's history the grant shows. */
+  changesOf(records: readonly RecordAt[]): Promise<Map<string, Changes>>;
   /** By fact key: all records that tell the fact, as far as the grant holds them. */
   recordsOfFacts(facts: readonly string[]): Promise<Map<string, RecordRow[]>>;
   relationsOf(subjects: readonly number[]): Promise<Map<number, RelationRow[]>>;
@@ -36,6 +51,7 @@ export function openReader(sql: Sql, keys: Keys, model: Model, grant: Grant): Re
     records: (where, page) => listRecords(view, where, page),
     recordsOf: (subjects, where, page) => recordsOf(view, subjects, where, page),
     countsOf: (subjects, where) => countsOf(view, subjects, where),
+    changesOf: (records) => changesOf(view, records),
     recordsOfFacts: (facts) => recordsOfFacts(view, facts),
     relationsOf: (subjects) => relationsOf(view, subjects),
     pushable: (versions) => pushable(view, versions),

@@ -225,7 +225,8 @@ async function writeCurrent(
      on conflict (connector, stream, source_key) do update set
        subject_id = excluded.subject_id, subject_kind = excluded.subject_kind, category = excluded.category, kind = excluded.kind,
        publicity = excluded.publicity, region = excluded.region, region_inherited = excluded.region_inherited, source_version = excluded.source_version, version = excluded.version,
-       deleted = excluded.deleted, ordered_on = excluded.ordered_on, occurred_on = excluded.occurred_on, valid_from = excluded.valid_from,
+       deleted = excluded.deleted,
+       ordered_on = coalesce(excluded.occurred_on, excluded.valid_from, record.ordered_on), occurred_on = excluded.occurred_on, valid_from = excluded.valid_from,
        valid_to = excluded.valid_to, fact = excluded.fact, content = excluded.content, open = excluded.open, internal = excluded.internal,
        commercial = excluded.commercial, personal = excluded.personal, sealed = excluded.sealed, masks = excluded.masks,
        run_id = excluded.run_id, changed_at = now()`,

@@ -27,13 +27,26 @@ export interface RecordRow {
   validTo: string | null;
   connector: string;
   stream: string;
+  /** Of the hub, with the changes nobody but the hub sees: never leaves the server, `Changes` does. */
   version: number;
-  sourceVersion: string | null;
-  recordedAt: string;
-  changedAt: string;
   /** Key of the fact the record tells; the same for every source that tells it. */
   fact: string;
   fields: Record<string, FieldValue>;
+}
+
+/** A record in one of its versions. */
+export interface RecordAt {
+  rowId: number;
+  version: number;
+}
+/** What the grant shows of a record's history up to a version: the changes of what the grant gives, and of nothing else. */
+export interface Changes {
+  /** How many versions the caller could tell apart. */
+  version: number;
+  /** The source's own version of the last of them. */
+  sourceVersion: string | null;
+  recordedAt: string;
+  changedAt: string;
 }
 
 /** One version of a record with its subject, cut by the receiver's grant. */

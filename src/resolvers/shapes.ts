@@ -1,0 +1,30 @@
+import type { Model } from '../model/types.ts';
+import type { RecordRow, SubjectRow } from '../store/rows.ts';
+import type { CreditRecord, Source, Subject } from './types.ts';
+
+/** A row as graphql-js reads it: catalog fields beside the common ones (the model refuses catalog fields of the same name). */
+export function toSubject(row: SubjectRow): Subject {
+  return {
+    name: null,
+    ...row.fields,
+    rowId: row.rowId,
+    type: row.type,
+    id: row.id,
+    kind: row.kind,
+    region: row.region,
+    roles: row.roles,
+  } as unknown as Subject;
+}
+
+export function toRecord(model: Model, row: RecordRow): CreditRecord {
+  const connector = model.connectors.get(row.connector);
+  const { fields, ...common } = row;
+  const source: Source = {
+    connector: row.connector,
+    stream: row.stream,
+    department: connector?.department ?? '',
+    route: connector?.route ?? '',
+    record: row,
+  };
+  return { ...fields, ...common, source, at: row, categoryNo: row.category } as unknown as CreditRecord;
+}
