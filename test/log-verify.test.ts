@@ -57,7 +57,9 @@ describe('a change to the query log', () => {
     ['a document', `update log_document set text = text || ' '`, 'the document is missing or not what was hashed'],
     ['a document removed', `delete from log_document`, 'the document is missing or not what was hashed'],
     ['a writer removed', `delete from log_writer`, 'the writer is unknown'],
-    ['the boot of a writer', `update log_writer set boot_id = gen_random_uuid()`, 'the genesis is not that of the boot id'],
+    ['the boot of a writer', `update log_writer set boot_id = gen_random_uuid()`, 'the genesis is not that of the writer'],
+    ['the name of a writer', `update log_writer set node = 'other'`, 'the genesis is not that of the writer'],
+    ['the start of a writer', `update log_writer set started_at = started_at - interval '1 hour'`, 'the genesis is not that of the writer'],
     ['the suite of a writer', `update log_writer set suite = 'sm3'`, 'the hash does not follow'],
   ];
 

@@ -1,5 +1,8 @@
 import type { Dedicated, Pool } from '../store/sql.ts';
+import { genesis } from './chain.ts';
 import type { Head, LogSuite } from './chain.ts';
+import { NO_CHECKPOINT } from './checkpoint.ts';
+import type { CheckpointHead } from './checkpoint.ts';
 import type { LogEntry } from './entry.ts';
 import { logText } from './entry.ts';
 
@@ -35,8 +38,8 @@ export interface Session {
   insert(writer: number, at: Date, rows: readonly Row[]): Promise<void>;
   /** The last entry of the writer that is stored; undefined when there is none. */
   head(writer: number): Promise<Head | undefined>;
-  /** Makes a new writer, claimed by this session; returns its number. */
-  register(node: string, suite: LogSuite, genesis: Buffer): Promise<number>;
+  /** Makes a new writer, claimed by this session and bound to the latest checkpoint. None of its entries is older than `since`. */
+  register(node: string, suite: LogSuite): Promise<{ writer: number; genesis: Buffer; since: Date }>;
   /**
    * Makes this the only session of the writer. Resolves when no earlier one is left: a session lost on our side may still be committing on the
    * server, and only after its end does {@link head} say what is stored.
@@ -82,15 +85,17 @@ export async function openSession(pool: Pool, options: { bootId: string; timeout
         const { rows } = await sql.query<Head>('select seq, hash from query_log where writer = $1 order by seq desc limit 1', [writer]);
         return rows[0];
       }),
-    register: (node, suite, genesis) =>
+    register: (node, suite) =>
       guard(async () => {
+        const { startedAt, after } = await beginning(sql);
+        const origin = genesis(suite, { bootId: options.bootId, node, startedAt, after });
         const { rows } = await sql.query<{ id: number }>(
-          'insert into log_writer (node, boot_id, started_at, suite, genesis) values ($1, $2, clock_timestamp(), $3, $4) returning id',
-          [node, options.bootId, suite, genesis],
+          'insert into log_writer (node, boot_id, started_at, suite, genesis, after_n) values ($1, $2, $3, $4, $5, $6) returning id',
+          [node, options.bootId, startedAt.toISOString(), suite, origin, after.n],
         );
         const { id } = rows[0]!;
         await claim(sql, name, id);
-        return id;
+        return { writer: id, genesis: origin, since: startedAt };
       }),
     claim: (writer) => guard(() => claim(sql, name, writer)),
     finish: (writer, head) =>
@@ -98,6 +103,17 @@ export async function openSession(pool: Pool, options: { bootId: string; timeout
         await sql.query('update log_writer set closed_seq = $2, closed_hash = $3 where id = $1', [writer, head.seq, head.hash]);
       }),
   };
+}
+
+/** Now by the server's clock, but not before the latest checkpoint. */
+async function beginning(sql: Dedicated): Promise<{ startedAt: Date; after: CheckpointHead }> {
+  const { rows } = await sql.query<{ now: string; n: number | null; hash: Buffer; at: string }>(
+    `select date_trunc('milliseconds', clock_timestamp()) as now, c.n, c.hash, c.at
+     from (select) as one left join (select n, hash, at from log_checkpoint order by n desc limit 1) as c on true`,
+  );
+  const { now, n, hash, at } = rows[0]!;
+  if (n === null) return { startedAt: new Date(now), after: NO_CHECKPOINT };
+  return { startedAt: new Date(Math.max(Date.parse(now), Date.parse(at))), after: { n, hash } };
 }
 
 async function prepare(sql: Dedicated, name: string, options: { timeoutMs: number; allowUnsafe: boolean }): Promise<void> {
@@ -140,12 +156,14 @@ export function columnsOf(entry: LogEntry): Columns {
 }
 
 async function insert(sql: Dedicated, writer: number, at: Date, rows: readonly Row[]): Promise<void> {
+  // An entry that was held up longer than this belongs to a past that may be closed already (closing.ts).
   const column = (name: keyof Columns): (string | null)[] => rows.map((row) => row.columns[name]);
-  await sql.query(
+  const { rowCount } = await sql.query(
     `insert into query_log (writer, at, seq, body, hash, kind, person, person_name, department, document, purpose, outcome, subjects)
      select $1::int, $2::timestamptz, seq, body, hash, kind, person, person_name, department, document, purpose, outcome, subjects::bytea[]
      from unnest($3::bigint[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])
-       as t (seq, body, hash, kind, person, person_name, department, document, purpose, outcome, subjects)`,
+       as t (seq, body, hash, kind, person, person_name, department, document, purpose, outcome, subjects)
+     where $2::timestamptz > clock_timestamp() - interval '1 minute'`,
     [
       writer,
       at.toISOString(),
@@ -162,4 +180,5 @@ async function insert(sql: Dedicated, writer: number, at: Date, rows: readonly R
       column('subjects'),
     ],
   );
+  if (rowCount !== rows.length) throw new Error('the entries waited too long between their instant and the server');
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from '../store/sql.ts';
 import { isUnavailable } from '../store/unavailable.ts';
 import { stamp } from './canonical.ts';
-import { genesis, link } from './chain.ts';
+import { link } from './chain.ts';
 import type { Head, LogSuite } from './chain.ts';
 import { documentsOf } from './documents.ts';
 import type { LogEntry } from './entry.ts';
@@ -59,11 +59,8 @@ export async function openLog(options: LogOptions): Promise<QueryLog> {
   const { pool, suite, maxBatch = 500, deadlineMs = 3000, allowUnsafe = false } = options;
   const bootId = randomUUID();
   const connect = (): Promise<Session> => openSession(pool, { bootId, timeoutMs: deadlineMs, allowUnsafe });
-  const origin: Head = { seq: 0, hash: genesis(suite, bootId) };
   const queue = openQueue({ maxBatch, deadlineMs });
   const keep = documentsOf(pool, suite);
-  let head = origin;
-  let lastAt = 0;
   /** Sent, and the connection lost before the answer: stored or not. */
   let doubtful: Batch | undefined;
   /** Why nothing more is taken. */
@@ -72,10 +69,13 @@ export async function openLog(options: LogOptions): Promise<QueryLog> {
   let drained = Promise.resolve();
   let closing: Promise<void> | undefined;
   let session: Session | undefined = await connect();
-  const writer = await session.register(options.node, suite, origin.hash).catch((error: unknown) => {
+  const { writer, genesis, since } = await session.register(options.node, suite).catch((error: unknown) => {
     lose();
     throw error;
   });
+  const origin: Head = { seq: 0, hash: genesis };
+  let head = origin;
+  let lastAt = since.getTime();
 
   function lose(): void {
     session?.end();

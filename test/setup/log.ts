@@ -4,6 +4,7 @@ import type { Verification } from '../../src/log/verify.ts';
 import type { LogOptions, QueryLog, Receipt } from '../../src/log/writer.ts';
 import { openLog } from '../../src/log/writer.ts';
 import { LOG_DDL } from '../../src/store/migrations/log-ddl.ts';
+import { SEAL_DDL } from '../../src/store/migrations/seal-ddl.ts';
 import type { Pool } from '../../src/store/sql.ts';
 import { openPool } from '../../src/store/sql.ts';
 import { sampleDocument, sampleEntry } from '../fixtures/log-entries.ts';
@@ -23,7 +24,7 @@ export interface LogDatabase {
 export async function logDatabase(): Promise<LogDatabase> {
   const database = await emptyDatabase();
   const pool = openPool(database.url, { max: 4, applicationName: 'log test' });
-  for (const statement of LOG_DDL) await pool.query(statement);
+  for (const statement of [...LOG_DDL, ...SEAL_DDL]) await pool.query(statement);
   const [partition = ''] = await ensureLogPartitions(pool, new Date(), 1);
   const tamper = (statement: string, values: readonly unknown[] = []): Promise<void> =>
     pool.transaction(async (sql) => {
@@ -35,7 +36,7 @@ export async function logDatabase(): Promise<LogDatabase> {
     partition,
     tamper,
     open: (options) => openLog({ pool, node: 'test', suite: 'sha256', allowUnsafe: true, ...options }),
-    clear: () => tamper('truncate query_log, log_writer, log_document'),
+    clear: () => tamper('truncate query_log, log_writer, log_document, log_checkpoint, log_sealed, log_cosignature'),
     async drop() {
       await pool.close();
       await database.drop();
@@ -53,7 +54,7 @@ export function fill(log: QueryLog, to: number, from = 0): Promise<Receipt[]> {
   return Promise.all(Array.from({ length: to - from }, (_, index) => put(log, from + index)));
 }
 
-/** What the verifier says of a log that is as it was written. */
-export function sound(entries: number, writers = 1): Verification {
-  return { entries, writers, verified: true, faults: [] };
+/** What the verifier says of a log that is as it was written; without checkpoints unless told. */
+export function sound(entries: number, writers = 1, sealing: { checkpoints?: number; sealed?: number } = {}): Verification {
+  return { entries, writers, checkpoints: 0, sealed: 0, verified: true, faults: [], ...sealing };
 }

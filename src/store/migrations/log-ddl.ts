@@ -12,6 +12,7 @@ export const LOG_DDL: string[] = [
      started_at timestamptz not null,
      suite text not null check (suite in ('sha256', 'sm3')),
      genesis bytea not null,
+     after_n bigint not null,
      closed_seq bigint,
      closed_hash bytea,
      check ((closed_seq is null) = (closed_hash is null))
@@ -45,8 +46,8 @@ export const LOG_DDL: string[] = [
   `create function log_writer_closes_once() returns trigger language plpgsql as $$
    begin
      if old.closed_seq is not null
-        or (new.id, new.node, new.boot_id, new.started_at, new.suite, new.genesis)
-           is distinct from (old.id, old.node, old.boot_id, old.started_at, old.suite, old.genesis) then
+        or (new.id, new.node, new.boot_id, new.started_at, new.suite, new.genesis, new.after_n)
+           is distinct from (old.id, old.node, old.boot_id, old.started_at, old.suite, old.genesis, old.after_n) then
        raise exception 'log_writer is append-only' using errcode = 'object_not_in_prerequisite_state';
      end if;
      return new;
