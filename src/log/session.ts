@@ -6,8 +6,8 @@ import type { CheckpointHead } from './checkpoint.ts';
 import type { LogEntry } from './entry.ts';
 import { logText } from './entry.ts';
 
-/** First key of the advisory locks; the second is the writer. */
-const LOCK = 0x484c4f47;
+/** First key of the advisory locks that live writers hold; the second is the writer. */
+export const WRITER_LOCK = 0x484c4f47;
 
 /** The columns an entry can be searched by, besides its instant; `subjects` as the text of an array of bytea. */
 export interface Columns {
@@ -137,7 +137,7 @@ async function claim(sql: Dedicated, name: string, writer: number): Promise<void
      where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()`,
     [name],
   );
-  await sql.query('select pg_advisory_lock($1, $2)', [LOCK, writer]);
+  await sql.query('select pg_advisory_lock($1, $2)', [WRITER_LOCK, writer]);
 }
 
 /** Reads an entry into its columns. */

@@ -1,6 +1,7 @@
 import type { Checkpoint, CheckpointHead } from './checkpoint.ts';
 import { checkpointHash, decodeCheckpoint, NO_CHECKPOINT } from './checkpoint.ts';
 import { merkleRoot } from './merkle.ts';
+import { boundsOf } from './months.ts';
 import type { PublicKey } from './signature.ts';
 import type { Chain, Report } from './verify-rows.ts';
 import { headBefore } from './verify-rows.ts';
@@ -175,7 +176,7 @@ function compareClosing(
   floor: (writer: number) => number,
   report: ReportCheckpoint,
 ): void {
-  const boundary = monthEnd(checkpoint.month!);
+  const boundary = boundsOf(checkpoint.month!).end.getTime();
   const closed = new Map(checkpoint.heads.map(({ writer, seq, hash }) => [writer, { seq, hash }]));
   for (const [id, chain] of chains) {
     const head = headBefore(chain, boundary);
@@ -184,12 +185,6 @@ function compareClosing(
     if (told.seq !== head.seq || (told.seq > 0 && !told.hash.equals(head.hash)))
       report(checkpoint.n, `writer ${id} did not end ${checkpoint.month} where it says`);
   }
-}
-
-/** The instant after a month, `YYYY-MM` in UTC, in milliseconds since 1970. */
-export function monthEnd(month: string): number {
-  const [year = 0, number = 0] = month.split('-').map(Number);
-  return Date.UTC(year, number);
 }
 
 function attempt<T>(work: () => T): T | undefined {
