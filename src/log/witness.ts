@@ -13,10 +13,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { newSigningKey } from '../store/signing.ts';
 import type { Checkpoint, CheckpointHead } from './checkpoint.ts';
 import { checkpointHash, cosignedBytes, decodeCheckpoint, NO_CHECKPOINT } from './checkpoint.ts';
 import type { PublicKey, Signer } from './signature.ts';
-import { newSigningKey, openSigner } from './signature.ts';
+import { openSigner } from './signature.ts';
 
 /** A checkpoint on its way to a witness. */
 export interface Presented {
@@ -190,7 +191,7 @@ export function openWitness(folder: string, keys: readonly PublicKey[], now: () 
 }
 
 function ownKey(path: string): Signer {
-  if (!existsSync(path)) writeFileSync(path, newSigningKey(), { mode: 0o600 });
+  if (!existsSync(path)) writeFileSync(path, newSigningKey('ed25519').privateKey, { mode: 0o600 });
   return openSigner(readFileSync(path, 'utf8'));
 }
 

@@ -1,10 +1,14 @@
 /** A database with the query log alone, and logs filled with sample entries. */
 import { ensureLogPartitions } from '../../src/log/partitions.ts';
+import type { PublicKey, Signer } from '../../src/log/signature.ts';
+import { openPublicKey, openSigner } from '../../src/log/signature.ts';
 import type { Verification } from '../../src/log/verify.ts';
 import type { LogOptions, QueryLog, Receipt } from '../../src/log/writer.ts';
 import { openLog } from '../../src/log/writer.ts';
 import { LOG_DDL } from '../../src/store/migrations/log-ddl.ts';
 import { SEAL_DDL } from '../../src/store/migrations/seal-ddl.ts';
+import type { SignatureAlgorithm } from '../../src/store/signing.ts';
+import { newSigningKey } from '../../src/store/signing.ts';
 import type { Pool } from '../../src/store/sql.ts';
 import { openPool } from '../../src/store/sql.ts';
 import { sampleDocument, sampleEntry } from '../fixtures/log-entries.ts';
@@ -57,4 +61,10 @@ export function fill(log: QueryLog, to: number, from = 0): Promise<Receipt[]> {
 /** What the verifier says of a log that is as it was written; without checkpoints unless told. */
 export function sound(entries: number, writers = 1, sealing: { checkpoints?: number; sealed?: number } = {}): Verification {
   return { entries, writers, checkpoints: 0, sealed: 0, verified: true, faults: [], ...sealing };
+}
+
+/** A new key that signs for the log, and the public half that checks. */
+export function logKey(algorithm: SignatureAlgorithm = 'ed25519'): { signer: Signer; key: PublicKey } {
+  const { privateKey, publicKey } = newSigningKey(algorithm);
+  return { signer: openSigner(privateKey), key: openPublicKey(publicKey) };
 }
