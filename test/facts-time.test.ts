@@ -86,6 +86,55 @@ describe('U11 the archive of a day as known on a day', () => {
   });
 });
 
+describe('U11 the same fact on a day as known on a day', () => {
+  const A = 'credit-china/penalties';
+  const B = 'hunan-credit/violations';
+  const both = { occurredOn: '2022-03-01' };
+  const number = (n: number) => ({ decisionNumber: `衡市监罚〔2022〕${n}号`, authority: '衡阳市市场监督管理局' });
+  const TOLD =
+    'preferred sameFact { version source { stream } ... on AdministrationRecord { fineAmount } } contradictions { field } source { stream }';
+  const asOf = async (knownOn: string) =>
+    (await records(`(where: {from: "2022-03-01", to: "2022-03-01"}, asOf: {day: "2022-12-31", knownOn: "${knownOn}"})`, TOLD)).toSorted(
+      (a, b) => JSON.stringify(a['source']).localeCompare(JSON.stringify(b['source'])),
+    );
+  const told = (stream: string, fineAmount: number, version = 1) => ({ version, source: { stream }, fineAmount });
+
+  it('U11 what other sources told, whom to believe and where they differ is read as it was known, not as it is', async () => {
+    await arrive(A, penalty({ ...number(1), fineAmount: 100 }, { ...both, key: '["f"]', version: '1' }), '2022-03-02');
+    await arrive(B, penalty({ ...number(1), fineAmount: 100 }, { ...both, key: '["g"]', version: '1' }), '2022-04-02');
+    await arrive(B, penalty({ ...number(1), fineAmount: 300 }, { ...both, key: '["g"]', version: '2' }), '2022-05-02');
+    await arrive(B, penalty({ ...number(2), fineAmount: 300 }, { ...both, key: '["g"]', version: '3' }), '2022-06-02');
+    const [a, b] = [{ stream: 'penalties' }, { stream: 'violations' }];
+    expect(await asOf('2022-04-01')).toEqual([{ preferred: true, sameFact: [], contradictions: [], source: a }]);
+    expect(await asOf('2022-04-30')).toEqual([
+      { preferred: expect.any(Boolean), sameFact: [told('violations', 100)], contradictions: [], source: a },
+      { preferred: expect.any(Boolean), sameFact: [told('penalties', 100)], contradictions: [], source: b },
+    ]);
+    const differing = await asOf('2022-05-02');
+    expect(differing).toMatchObject([
+      { sameFact: [told('violations', 300, 2)], contradictions: [{ field: 'fineAmount' }] },
+      { sameFact: [told('penalties', 100)], contradictions: [{ field: 'fineAmount' }] },
+    ]);
+    expect(differing.filter((one) => one['preferred'] === true)).toHaveLength(1);
+    const corrected = [a, b].map((source) => ({ preferred: true, sameFact: [], contradictions: [], source }));
+    expect(await asOf('2022-06-02')).toEqual(corrected);
+    expect((await records('(where: {from: "2022-03-01", to: "2022-03-01"})', TOLD)).map((one) => one['sameFact'])).toEqual([[], []]);
+  });
+
+  it('U11 a source that no longer told the fact on the day is none of those that tell it', async () => {
+    const held = (key: string, to: string) =>
+      penalty(number(3), { key, kind: 'licence', occurredOn: null, validFrom: '2021-01-01', validTo: to });
+    await arrive('credit-china/licences', held('["h"]', '2021-12-31'), '2021-01-02');
+    await arrive('credit-china/licences-legacy', held('["i"]', '2021-06-30'), '2021-01-02');
+    const on = async (day: string) =>
+      (await records(`(where: {kind: "licence", from: "2021-01-01", to: "2021-01-01"}, asOf: {day: "${day}"})`, 'sameFact { kind }')).map(
+        (one) => one['sameFact'],
+      );
+    expect(await on('2021-06-30')).toEqual([[{ kind: 'licence' }], [{ kind: 'licence' }]]);
+    expect(await on('2021-07-01')).toEqual([[]]);
+  });
+});
+
 describe('HUB-2 records of several sources that tell the same fact', () => {
   it('HUB-2 are one fact; contradictions are shown and not resolved, and the preferred source is told', async () => {
     const number = { decisionNumber: '衡市监罚〔2026〕9号', authority: '衡阳市市场监督管理局' };

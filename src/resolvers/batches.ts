@@ -8,7 +8,7 @@ export interface Batches {
   subject(rowId: number): Promise<SubjectRow | undefined>;
   records(subject: number, where: RecordWhere, page: PageRequest): Promise<PageOf<RecordRow>>;
   counts(subject: number, where: RecordWhere): Promise<Map<number, number>>;
-  fact(fact: string): Promise<RecordRow[]>;
+  fact(fact: string, where: Pick<RecordWhere, 'asOf'>): Promise<RecordRow[]>;
   /** What the grant shows of the history of a record that it shows. */
   changes(record: RecordAt): Promise<Changes>;
   relations(subject: number): Promise<RelationRow[]>;
@@ -21,10 +21,6 @@ export function openBatches(reader: Reader): Batches {
     const rows = await reader.subjectsByRowId(ids);
     return ids.map((id) => rows.get(id));
   });
-  const facts = new DataLoader<string, RecordRow[]>(async (keys) => {
-    const rows = await reader.recordsOfFacts(keys);
-    return keys.map((key) => rows.get(key) ?? []);
-  });
   const changes = new DataLoader<RecordAt, Changes, string>(
     async (records) => {
       const rows = await reader.changesOf(records);
@@ -36,14 +32,22 @@ export function openBatches(reader: Reader): Batches {
     const rows = await reader.relationsOf(ids);
     return ids.map((id) => rows.get(id) ?? []);
   });
+  const facts = new Map<string, DataLoader<string, RecordRow[]>>();
   const counts = new Map<string, DataLoader<number, Map<number, number>>>();
   // One loader per distinct list: the same conditions and page for all subjects of the level.
   const lists = new Map<string, DataLoader<number, PageOf<RecordRow>>>();
   return {
     subject: (rowId) => subjects.load(rowId),
-    fact: (fact) => facts.load(fact),
     changes: ({ rowId, version }) => changes.load({ rowId, version }),
     relations: (subject) => relations.load(subject),
+    fact(fact, where) {
+      const loader = () =>
+        new DataLoader<string, RecordRow[]>(async (keys) => {
+          const rows = await reader.recordsOfFacts(keys, where);
+          return keys.map((key) => rows.get(key) ?? []);
+        });
+      return cached(facts, JSON.stringify(where), loader).load(fact);
+    },
     counts(subject, where) {
       const loader = () =>
         new DataLoader<number, Map<number, number>>(async (ids) => {

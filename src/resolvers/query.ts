@@ -5,7 +5,7 @@ import type { Category as CatalogCategory, Model } from '../model/types.ts';
 import type { PageOf, RecordRow, RecordWhere } from '../store/rows.ts';
 import { type Context, grantedOf } from './context.ts';
 import { buildRecordEdges } from './record-edges.ts';
-import { toRecord, toSubject } from './shapes.ts';
+import { type Known, toRecord, toSubject } from './shapes.ts';
 import { protectedCoordinates } from './coordinates.ts';
 import { SubjectWhereInput } from './inputs.ts';
 import { Day } from './scalars.ts';
@@ -113,12 +113,15 @@ class Explanation {
 
 const DEFAULT_PAGE = 20;
 
-function toRecords(model: Model, page: PageOf<RecordRow>): RecordConnection {
-  return { nodes: page.nodes.map((row) => toRecord(model, row)), pageInfo: { endCursor: page.endCursor, hasNextPage: page.hasNextPage } };
+function toRecords(model: Model, page: PageOf<RecordRow>, known: Known): RecordConnection {
+  return {
+    nodes: page.nodes.map((row) => toRecord(model, row, known)),
+    pageInfo: { endCursor: page.endCursor, hasNextPage: page.hasNextPage },
+  };
 }
 
 /** A knowledge day in the future is today: nothing is known of tomorrow. */
-function past(context: Context, asOf: AsOf | null | undefined): Pick<RecordWhere, 'asOf'> {
+function past(context: Context, asOf: AsOf | null | undefined): Known {
   if (!asOf) return {};
   const knownOn = asOf.knownOn && asOf.knownOn < context.today ? asOf.knownOn : context.today;
   return { asOf: { day: asOf.day, knownOn } };
@@ -129,7 +132,7 @@ const pageOf = (first: number, after: string | null | undefined) => ({ first, af
 /** The resolver classes, made once the catalog's types exist. They only translate: the reader of the grant decides what there is. */
 export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: ClassType): [ClassType, ...ClassType[]] {
   type Where = Record<string, unknown> | null | undefined;
-  const known = protectedCoordinates(model);
+  const coordinates = protectedCoordinates(model);
 
   @Resolver()
   class HubQuery {
@@ -163,8 +166,9 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
       @Arg('asOf', () => AsOf, { nullable: true }) asOf: AsOf | undefined,
       @Ctx() context: Context,
     ): Promise<RecordConnection> {
-      const conditions = { ...toRecordWhere(model, where), ...past(context, asOf) };
-      return toRecords(model, await grantedOf(context).reader.records(conditions, pageOf(first, after)));
+      const known = past(context, asOf);
+      const conditions = { ...toRecordWhere(model, where), ...known };
+      return toRecords(model, await grantedOf(context).reader.records(conditions, pageOf(first, after)), known);
     }
 
     @Query(() => [CatalogCategoryType], { description: '信用信息目录 (the catalog)' })
@@ -186,7 +190,7 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
       @Arg('purpose', () => String, { description: '查询用途代码 (purpose code)' }) purpose: string,
       @Ctx() context: Context,
     ): Explanation {
-      if (!known.has(coordinate)) throw new Refused('BAD_COORDINATE', '目录中没有该字段');
+      if (!coordinates.has(coordinate)) throw new Refused('BAD_COORDINATE', '目录中没有该字段');
       if (!model.codes.get('purposes')?.values.has(purpose)) throw new Refused('PURPOSE_UNKNOWN', '查询用途代码不存在');
       const { lift, ...decision } = explain(model, context.caller, purpose, coordinate);
       return { ...decision, lift: [...lift] };
@@ -233,8 +237,9 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
       @Arg('asOf', () => AsOf, { nullable: true }) asOf: AsOf | undefined,
       @Ctx() context: Context,
     ): Promise<RecordConnection> {
-      const conditions = { ...toRecordWhere(model, where), ...past(context, asOf) };
-      return toRecords(model, await grantedOf(context).batches.records(subject.rowId, conditions, pageOf(first, after)));
+      const known = past(context, asOf);
+      const conditions = { ...toRecordWhere(model, where), ...known };
+      return toRecords(model, await grantedOf(context).batches.records(subject.rowId, conditions, pageOf(first, after)), known);
     }
   }
 
@@ -247,14 +252,9 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
       @Arg('after', () => String, { nullable: true }) after: string | undefined,
       @Ctx() context: Context,
     ): Promise<RecordConnection> {
-      return toRecords(
-        model,
-        await grantedOf(context).batches.records(
-          archive.subject,
-          { categories: [archive.no], ...past(context, archive.asOf) },
-          pageOf(first, after),
-        ),
-      );
+      const known = past(context, archive.asOf);
+      const conditions = { categories: [archive.no], ...known };
+      return toRecords(model, await grantedOf(context).batches.records(archive.subject, conditions, pageOf(first, after)), known);
     }
   }
 

@@ -16,9 +16,9 @@ class Contradiction {
   records!: string[];
 }
 
-/** The records that tell the same fact; none, not even itself, where the grant may not know which records those are. */
+/** The records that tell the same fact on the days the record was read as of; none, not even itself, where the grant may not know which records those are. */
 async function factOf(record: CreditRecord, context: Context): Promise<RecordRow[]> {
-  const rows = await grantedOf(context).batches.fact(record.fact);
+  const rows = await grantedOf(context).batches.fact(record.fact, record.known);
   return rows.some((row) => row.id === record.id) ? rows : [];
 }
 
@@ -40,7 +40,7 @@ export function buildRecordEdges(model: Model, types: CatalogTypes): ClassType[]
     @FieldResolver(() => [CreditRecord], { description: '其他来源对同一事实的记录 (what other sources tell of the same fact)' })
     async sameFact(@Root() record: CreditRecord, @Ctx() context: Context): Promise<CreditRecord[]> {
       const rows = await factOf(record, context);
-      return rows.filter((row) => row.id !== record.id).map((row) => toRecord(model, row));
+      return rows.filter((row) => row.id !== record.id).map((row) => toRecord(model, row, record.known));
     }
 
     @FieldResolver(() => Boolean, { description: '是否为该事实的首选来源 (whether this source is the preferred one of its fact)' })

@@ -1,5 +1,5 @@
 import type { Model } from '../model/types.ts';
-import type { RecordRow, SubjectRow } from '../store/rows.ts';
+import type { RecordRow, RecordWhere, SubjectRow } from '../store/rows.ts';
 import type { CreditRecord, Source, Subject } from './types.ts';
 
 /** A row as graphql-js reads it: catalog fields beside the common ones (the model refuses catalog fields of the same name). */
@@ -16,7 +16,10 @@ export function toSubject(row: SubjectRow): Subject {
   } as unknown as Subject;
 }
 
-export function toRecord(model: Model, row: RecordRow): CreditRecord {
+/** The days that records are read as of; none: as they are. */
+export type Known = Pick<RecordWhere, 'asOf'>;
+
+export function toRecord(model: Model, row: RecordRow, known: Known): CreditRecord {
   const connector = model.connectors.get(row.connector);
   const { fields, ...common } = row;
   const source: Source = {
@@ -26,5 +29,5 @@ export function toRecord(model: Model, row: RecordRow): CreditRecord {
     route: connector?.route ?? '',
     record: row,
   };
-  return { ...fields, ...common, source, at: row, categoryNo: row.category } as unknown as CreditRecord;
+  return { ...fields, ...common, source, at: row, known, categoryNo: row.category } as unknown as CreditRecord;
 }

@@ -1,6 +1,6 @@
 import { type ClassType, Field, ID, InterfaceType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import type { Category, Field as CatalogField, Model, SubjectKind } from '../model/types.ts';
-import type { RecordAt } from '../store/rows.ts';
+import type { RecordAt, RecordWhere } from '../store/rows.ts';
 import { Day, Decimal, Fen, Instant } from './scalars.ts';
 
 /*
@@ -97,6 +97,8 @@ export abstract class CreditRecord {
   /** The record and its version in the hub, which are nobody's to see. */
   at!: RecordAt;
   fact!: string;
+  /** The days it was read as of: what is read of its fact is read as of the same. */
+  known!: Pick<RecordWhere, 'asOf'>;
   categoryNo!: number;
   subjectRowId!: number;
   type!: string;

@@ -93,6 +93,9 @@ function eldest(keys: Keys, tokens: readonly Buffer[]): Buffer[] {
   return tokens.filter((token) => !later.has(token.toString('hex')));
 }
 
+/** All fields but the sealed ones, which no fact key is made of. */
+const READABLE = `open || coalesce(internal, '{}') || coalesce(commercial, '{}') || coalesce(personal, '{}')`;
+
 interface Moved {
   id: number;
   category: number;
@@ -109,16 +112,29 @@ async function moveRecords(
   into: number,
 ): Promise<number[]> {
   const { rows } = await sql.query<Moved>(
-    `select id, category, kind, open || coalesce(internal, '{}') || coalesce(commercial, '{}') || coalesce(personal, '{}') as fields
-     from record where ${condition} for update`,
+    `select id, category, kind, ${READABLE} as fields from record where ${condition} for update`,
     values,
   );
   await sql.query(
     `update record r set subject_id = $1, fact = t.fact, changed_at = now() from unnest($2::bigint[], $3::bytea[]) as t(id, fact) where r.id = t.id`,
     [into, rows.map((r) => r.id), rows.map((r) => factKey(keys, model, { ...r, subjectId: into }))],
   );
+  await moveVersions(sql, keys, model, rows, into);
   await sql.query('update outbox set subject_id = $1 where record_id = any($2)', [into, rows.map((r) => r.id)]);
   return rows.map((r) => r.id);
+}
+
+/** The past moves along: what was told is told of the same subject, whenever it is asked for. */
+async function moveVersions(sql: Sql, keys: Keys, model: Model, records: readonly Moved[], into: number): Promise<void> {
+  const { rows } = await sql.query<Moved & { version: number }>(
+    `select record_id as id, version, category, kind, ${READABLE} as fields from record_version where record_id = any($1)`,
+    [records.map((r) => r.id)],
+  );
+  await sql.query(
+    `update record_version v set fact = t.fact from unnest($1::bigint[], $2::int[], $3::bytea[]) as t(id, version, fact)
+     where v.record_id = t.id and v.version = t.version`,
+    [rows.map((r) => r.id), rows.map((r) => r.version), rows.map((r) => factKey(keys, model, { ...r, subjectId: into }))],
+  );
 }
 
 export interface Merge {

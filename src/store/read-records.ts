@@ -111,28 +111,34 @@ function sourceOf(asOf: RecordWhere['asOf'], parameters: Parameters): string {
   const known = `((${parameters.add(asOf.knownOn)}::date + 1)::timestamp at time zone 'Asia/Shanghai')`;
   return `(select c.id, c.subject_id, c.subject_kind, v.category, v.kind, v.publicity, coalesce(v.region, s.region) as region, c.connector, c.stream,
       v.version, v.deleted, coalesce(v.occurred_on, v.valid_from, (c.recorded_at at time zone 'Asia/Shanghai')::date) as ordered_on,
-      v.occurred_on, v.valid_from, v.valid_to, c.fact, v.open, v.internal, v.commercial, v.personal, v.sealed, v.masks
+      v.occurred_on, v.valid_from, v.valid_to, v.fact, v.open, v.internal, v.commercial, v.personal, v.sealed, v.masks
     from record c join subject s on s.id = c.subject_id cross join lateral (
       select * from record_version h where h.record_id = c.id and not h.late and h.recorded_at < ${known} order by h.version desc limit 1) v
     where coalesce(v.valid_from, v.occurred_on, ${day}) <= ${day} and (v.valid_to is null or v.valid_to >= ${day})) r`;
 }
 
 /**
- * Every record that tells one of these facts, as far as the grant may know that it does: a fact is its subject and its fact fields, so it is told only
+ * Every record that tells one of these facts – with `asOf`, that told it then – as far as the grant may know that it does: a fact is its subject and its fact fields, so it is told only
  * where the subject lies in the grant and one rule gives all of these fields plain. Else it would tell which hidden values are equal.
  */
-export async function recordsOfFacts(view: View, facts: readonly string[]): Promise<Map<string, RecordRow[]>> {
+export async function recordsOfFacts(
+  view: View,
+  facts: readonly string[],
+  where: Pick<RecordWhere, 'asOf'>,
+): Promise<Map<string, RecordRow[]>> {
   const parameters = new Parameters();
-  const select = selection(view, parameters, {});
+  const select = selection(view, parameters, where);
   const telling = conditioned(
     view.grant.scopes.flatMap((scope) => tellingFacts(view, scope)),
     (scope) => recordInScope(scope, parameters),
   );
   if (select === undefined || telling.length === 0) return new Map();
   const subjects = conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters));
-  const keys = facts.map((fact) => Buffer.from(fact, 'hex'));
+  const keys = `any(${parameters.add(facts.map((fact) => Buffer.from(fact, 'hex')))}::bytea[])`;
+  // Found through the index of the versions: the version of the day cannot be looked up by its fact.
+  const ever = where.asOf === undefined ? '' : `r.id in (select record_id from record_version where fact = ${keys}) and`;
   const { rows } = await view.sql.query<RawRecord>(
-    `select ${select.list} from ${select.from} where r.fact = any(${parameters.add(keys)}::bytea[]) and ${select.where} and (${anyOf(telling)})
+    `select ${select.list} from ${select.from} where ${ever} r.fact = ${keys} and ${select.where} and (${anyOf(telling)})
        and exists (select from subject s where s.id = r.subject_id and (${anyOf(subjects)})) ${ORDER}`,
     parameters.values,
   );

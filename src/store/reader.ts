@@ -34,8 +34,8 @@ export interface Reader {
   countsOf(subjects: readonly number[], where: RecordWhere): Promise<Map<number, Map<number, number>>>;
   /** By `versionKey`: what of a record's history the grant shows. */
   changesOf(records: readonly RecordAt[]): Promise<Map<string, Changes>>;
-  /** By fact key: all records that tell the fact, as far as the grant holds them. */
-  recordsOfFacts(facts: readonly string[]): Promise<Map<string, RecordRow[]>>;
+  /** By fact key: all records that tell the fact, as far as the grant holds them; with `asOf`, that told it then. */
+  recordsOfFacts(facts: readonly string[], where: Pick<RecordWhere, 'asOf'>): Promise<Map<string, RecordRow[]>>;
   relationsOf(subjects: readonly number[]): Promise<Map<number, RelationRow[]>>;
   /** Versions of records as a receiving platform may have them; a record outside the grant is not in the answer. */
   pushable(versions: readonly { recordId: number; version: number }[]): Promise<PushableRecord[]>;
@@ -52,7 +52,7 @@ export function openReader(sql: Sql, keys: Keys, model: Model, grant: Grant): Re
     recordsOf: (subjects, where, page) => recordsOf(view, subjects, where, page),
     countsOf: (subjects, where) => countsOf(view, subjects, where),
     changesOf: (records) => changesOf(view, records),
-    recordsOfFacts: (facts) => recordsOfFacts(view, facts),
+    recordsOfFacts: (facts, where) => recordsOfFacts(view, facts, where),
     relationsOf: (subjects) => relationsOf(view, subjects),
     pushable: (versions) => pushable(view, versions),
   };

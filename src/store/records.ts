@@ -33,6 +33,7 @@ interface Write {
   version: number;
   late: boolean;
   id: number;
+  subjectId: number;
 }
 
 /**
@@ -122,6 +123,7 @@ async function storeWave(
       version: (before?.last_version ?? 0) + 1,
       late,
       id: before?.id ?? 0,
+      subjectId: before?.subject_id ?? 0,
     });
   }
   await confirm(sql, newer);
@@ -136,7 +138,8 @@ async function storeWave(
   const ids = await nextIds(sql, 'record_id_seq', fresh.length);
   fresh.forEach((w, i) => (w.id = ids[i] ?? 0));
   const current = accepted.filter((w) => !w.late);
-  await writeCurrent(sql, keys, model, stream, current, subjectOf, run);
+  for (const w of current) w.subjectId = subjectOf.get(w.record) ?? 0;
+  await writeCurrent(sql, keys, model, stream, current, run);
   await writeVersions(sql, keys, model, accepted, run.id);
   await writeRelations(sql, current, related, subjectOf);
   return {
@@ -145,7 +148,7 @@ async function storeWave(
     changed: current.map((w) => ({
       recordId: w.id,
       version: w.version,
-      subjectId: subjectOf.get(w.record) ?? 0,
+      subjectId: w.subjectId,
       category: w.record.category,
       kind: w.record.kind,
     })),
@@ -206,7 +209,6 @@ async function writeCurrent(
   model: Model,
   stream: PullStream,
   writes: readonly Write[],
-  subjectOf: Map<MappedRecord, number>,
   run: { id: number; today: string },
 ): Promise<void> {
   if (writes.length === 0) return;
@@ -236,7 +238,7 @@ async function writeCurrent(
       run.today,
       run.id,
       of((w) => w.id),
-      of((w) => subjectOf.get(w.record)),
+      of((w) => w.subjectId),
       of((w) => w.record.subject.kind),
       of((w) => w.record.category),
       of((w) => w.record.kind),
@@ -249,7 +251,7 @@ async function writeCurrent(
       of((w) => w.record.occurredOn),
       of((w) => w.record.validFrom),
       of((w) => w.record.validTo),
-      of((w) => factKey(keys, model, { ...w.record, subjectId: subjectOf.get(w.record) ?? 0 })),
+      of((w) => factOf(keys, model, w)),
       of((w) => w.content),
       ...[0, 1, 2, 3, 4, 5].map((i) => values.map((v) => v[i] ?? null)),
     ],
@@ -260,11 +262,11 @@ async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonl
   const values = writes.map((w) => valuesOf(keys, model, w.record));
   const of = <T>(get: (w: Write) => T): T[] => writes.map(get);
   await sql.query(
-    `insert into record_version (record_id, version, late, category, kind, publicity, source_version, deleted, content, region, occurred_on, valid_from,
-       valid_to, open, internal, commercial, personal, sealed, masks, run_id)
+    `insert into record_version (record_id, version, late, category, kind, publicity, source_version, deleted, fact, content, region, occurred_on,
+       valid_from, valid_to, open, internal, commercial, personal, sealed, masks, run_id)
      select t.*, $1 from unnest($2::bigint[], $3::int[], $4::bool[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::bool[], $10::bytea[],
-       $11::text[], $12::date[], $13::date[], $14::date[], $15::jsonb[], $16::jsonb[], $17::jsonb[], $18::jsonb[], $19::jsonb[], $20::jsonb[])
-       as t(record_id, version, late, category, kind, publicity, source_version, deleted, content, region, occurred_on, valid_from, valid_to, open,
+       $11::bytea[], $12::text[], $13::date[], $14::date[], $15::date[], $16::jsonb[], $17::jsonb[], $18::jsonb[], $19::jsonb[], $20::jsonb[], $21::jsonb[])
+       as t(record_id, version, late, category, kind, publicity, source_version, deleted, fact, content, region, occurred_on, valid_from, valid_to, open,
          internal, commercial, personal, sealed, masks)`,
     [
       runId,
@@ -276,6 +278,7 @@ async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonl
       of((w) => publicityOf(model, w.record)),
       of((w) => w.record.version),
       of((w) => w.record.deleted),
+      of((w) => factOf(keys, model, w)),
       of((w) => w.content),
       of((w) => w.record.region),
       of((w) => w.record.occurredOn),
@@ -284,6 +287,10 @@ async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonl
       ...[0, 1, 2, 3, 4, 5].map((i) => values.map((v) => v[i] ?? null)),
     ],
   );
+}
+
+function factOf(keys: Keys, model: Model, { record, subjectId }: Write): Buffer {
+  return factKey(keys, model, { ...record, subjectId });
 }
 
 function valuesOf(keys: Keys, model: Model, record: MappedRecord): ReturnType<typeof columnsOf> {

@@ -47,11 +47,12 @@ export const CORE_DDL: readonly string[] = [
   `create table record_version (
      record_id bigint not null references record, version int not null, late boolean not null default false,
      category smallint not null, kind text not null, publicity text not null,
-     source_version text, confirmed text, deleted boolean not null, content bytea not null,
+     source_version text, confirmed text, deleted boolean not null, fact bytea not null, content bytea not null,
      region text, occurred_on date, valid_from date, valid_to date,
      ${CLASSES},
      run_id bigint not null, recorded_at timestamptz not null default now(),
      primary key (record_id, version))`,
+  `create index record_version_fact on record_version (fact)`,
   `create table relation (
      id bigint generated always as identity primary key, subject_id bigint not null references subject, related_id bigint not null references subject,
      kind text not null, valid_from date, valid_to date, record_id bigint not null references record, unique (record_id, kind, related_id))`,
