@@ -66,7 +66,14 @@ const COMMON = [
   'version',
   'source',
   'recordedAt',
+  'known',
   'changedAt',
+  // Not shown, but carried by the same object.
+  'rowId',
+  'subjectRowId',
+  'fact',
+  'known',
+  'categoryNo',
 ];
 
 function checkCategory(model: Model, category: Category, say: Say): void {

@@ -1,5 +1,5 @@
 import { Refused } from '../errors.ts';
-import type { FieldValue, Model } from '../model/types.ts';
+import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
 import { factKey } from './fact.ts';
 import type { Keys } from './keys.ts';
 import type { Sql } from './sql.ts';
@@ -23,6 +23,7 @@ export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: nu
   await sql.query('update relation set subject_id = $2 where subject_id = $1', [from, into]);
   const relations = await sql.query<{ id: number }>('update relation set related_id = $2 where related_id = $1 returning id', [from, into]);
   await sql.query('update subject set merged_into = $2, changed_at = now() where id = $1', [from, into]);
+  const { rows: added } = await sql.query<{ roles: string[]; name: boolean }>(ADDED, [from, into]);
   // Roles add up, and what only the other one knew is kept; what both tell stays as the stated subject has it.
   await sql.query(
     `update subject s set roles = (select coalesce(array_agg(distinct r order by r), '{}') from unnest(s.roles || f.roles) r),
@@ -33,7 +34,8 @@ export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: nu
     [from, into],
   );
   const { rows } = await sql.query<{ id: number }>(
-    `insert into subject_merge (from_id, into_id, tokens, codes, records, relations) values ($1, $2, $3, $4, $5, $6) returning id`,
+    `insert into subject_merge (from_id, into_id, tokens, codes, records, relations, added_roles, added_name)
+     values ($1, $2, $3, $4, $5, $6, $7, $8) returning id`,
     [
       from,
       into,
@@ -44,46 +46,67 @@ export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: nu
       JSON.stringify(codes.rows),
       records,
       relations.rows.map((r) => r.id),
+      added[0]?.roles ?? [],
+      added[0]?.name ?? false,
     ],
   );
   return rows[0]?.id ?? 0;
 }
 
+/** What a subject has only from another one: roles that none of its own records told, not even through a merger that still stands; and its name. */
+const ADDED = `
+  select array(select unnest(f.roles) except (
+      select unnest(s.roles) except select unnest(m.added_roles) from subject_merge m where m.into_id = s.id and m.undone_at is null) order by 1) as roles,
+    coalesce(f.open->'name', f.personal->'name') is not null and coalesce(s.open->'name', s.personal->'name') is null as name
+  from subject f, subject s where f.id = $1 and s.id = $2`;
+
+interface Merged {
+  from_id: number;
+  into_id: number;
+  tokens: Buffer[];
+  codes: { scheme: string; code: string }[];
+  records: number[];
+  relations: number[];
+  added_roles: string[];
+  added_name: boolean;
+  undone_at: string | null;
+}
+
 /**
- * Takes a merge back: what it moved goes back to where it was; what came since stays. Throws `Refused` MERGE_NOT_FOUND or MERGE_UNDONE.
+ * Takes a merge back: what it moved goes back to where it was, and what `into` had from `from` alone goes from it – roles, the name, identifiers,
+ * the sealed ones too. What came since stays. The two are never merged again by a record. Throws `Refused` MERGE_NOT_FOUND, MERGE_UNDONE, MERGED_ON
+ * or REASON_REQUIRED.
  */
 export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, id: number, reason: string): Promise<void> {
   if (reason.trim() === '') throw new Refused('REASON_REQUIRED', '撤销合并须说明理由');
   await sql.transaction(async (tx) => {
-    const { rows } = await tx.query<{
-      from_id: number;
-      into_id: number;
-      tokens: Buffer[];
-      codes: { scheme: string; code: string }[];
-      records: number[];
-      relations: number[];
-      undone_at: string | null;
-    }>('select from_id, into_id, tokens, codes, records, relations, undone_at from subject_merge where id = $1 for update', [id]);
+    const { rows } = await tx.query<Merged>('select * from subject_merge where id = $1 for update', [id]);
     const [merge] = rows;
     if (merge === undefined) throw new Refused('MERGE_NOT_FOUND', '未找到该主体合并记录');
     if (merge.undone_at !== null) throw new Refused('MERGE_UNDONE', '该主体合并已撤销');
-    const later = await tx.query('select from subject where id = $1 and merged_into is not null', [merge.into_id]);
-    if (later.rowCount > 0) throw new Refused('MERGED_ON', '合并后的主体又并入了其他主体,请先撤销其后的合并');
+    const { from_id: from, into_id: into } = merge;
+    const held = await tx.query<{ id: number; merged: boolean }>(
+      'select id, merged_into is not null as merged from subject where id = any($1) order by id for no key update',
+      [[from, into]],
+    );
+    if (held.rows.some((row) => row.id === into && row.merged))
+      throw new Refused('MERGED_ON', '合并后的主体又并入了其他主体,请先撤销其后的合并');
     await tx.query('update subject_identifier set subject_id = $1 where subject_id = $2 and token = any($3)', [
-      merge.from_id,
-      merge.into_id,
-      merge.tokens.flatMap((token) => [token, ...keys.blindLater(token)]),
+      from,
+      into,
+      formsOf(keys, merge.tokens),
     ]);
     await tx.query(
       `update subject_code c set subject_id = $1 from jsonb_to_recordset($3::jsonb) as m(scheme text, code text)
        where c.subject_id = $2 and c.scheme = m.scheme and c.code = m.code`,
-      [merge.from_id, merge.into_id, JSON.stringify(merge.codes)],
+      [from, into, JSON.stringify(merge.codes)],
     );
-    await moveRecords(tx, keys, model, 'subject_id = $1 and id = any($2)', [merge.into_id, merge.records], merge.from_id);
-    await tx.query('update relation set subject_id = $1 where record_id = any($2)', [merge.from_id, merge.records]);
-    await tx.query('update relation set related_id = $1 where id = any($2)', [merge.from_id, merge.relations]);
-    await tx.query('update subject set merged_into = null, changed_at = now() where id = $1', [merge.from_id]);
+    await moveRecords(tx, keys, model, 'subject_id = $1 and id = any($2)', [into, merge.records], from);
+    await tx.query('update relation set subject_id = $1 where record_id = any($2)', [from, merge.records]);
+    await tx.query('update relation set related_id = $1 where id = any($2)', [from, merge.relations]);
+    await tx.query('update subject set merged_into = null, changed_at = now() where id = $1', [from]);
     await tx.query('update subject_merge set undone_at = now(), undone_by = $2, reason = $3 where id = $1', [id, by, reason]);
+    await takeAway(tx, keys, model, merge);
   });
 }
 
@@ -91,6 +114,45 @@ export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, 
 function eldest(keys: Keys, tokens: readonly Buffer[]): Buffer[] {
   const later = new Set(tokens.flatMap((token) => keys.blindLater(token).map((form) => form.toString('hex'))));
   return tokens.filter((token) => !later.has(token.toString('hex')));
+}
+
+/** The tokens with those of later generations that were made of them since. */
+const formsOf = (keys: Keys, tokens: readonly Buffer[]): Buffer[] => tokens.flatMap((token) => [token, ...keys.blindLater(token)]);
+
+/** Takes from `into` what it has from `from` alone. */
+async function takeAway(sql: Sql, keys: Keys, model: Model, merge: Merged): Promise<void> {
+  const fields = await foreignFields(sql, keys, model, merge);
+  const without = (column: string) => `nullif(${column} - $2::text[], '{}')`;
+  await sql.query(
+    `update subject set open = open - $2::text[], internal = ${without('internal')}, commercial = ${without('commercial')},
+       personal = ${without('personal')}, sealed = ${without('sealed')}, masks = ${without('masks')}, changed_at = now(),
+       roles = array(select unnest(roles) except (
+         select unnest($3::text[]) except select unnest(m.added_roles) from subject_merge m where m.into_id = $1 and m.undone_at is null) order by 1)
+     where id = $1`,
+    [merge.into_id, fields, merge.added_roles],
+  );
+}
+
+/** Fields of `into` that say what `from` says: the name, where it came with the merger, and the identifiers that went back. */
+async function foreignFields(sql: Sql, keys: Keys, model: Model, merge: Merged): Promise<string[]> {
+  const { rows: schemes } = await sql.query<{ scheme: string }>('select distinct scheme from subject_identifier where token = any($1)', [
+    formsOf(keys, merge.tokens),
+  ]);
+  const { rows } = await sql.query<{
+    id: number;
+    kind: SubjectKind;
+    fields: Record<string, FieldValue>;
+    sealed: Record<string, string> | null;
+  }>(`select id, kind, ${READABLE} as fields, sealed from subject where id = any($1)`, [[merge.from_id, merge.into_id]]);
+  const [from, into] = [merge.from_id, merge.into_id].map((id) => rows.find((row) => row.id === id));
+  const type = model.subjects.get(into?.kind ?? 'organisation');
+  const names = new Set(schemes.map(({ scheme }) => type?.identifiers.get(scheme)).filter((name) => name !== undefined));
+  if (merge.added_name) names.add('name');
+  const said = (row: (typeof rows)[number] | undefined, name: string): FieldValue | undefined => {
+    const sealed = row?.sealed?.[name];
+    return sealed === undefined ? row?.fields[name] : keys.open(sealed, `${type?.type ?? ''}.${name}`);
+  };
+  return [...names].filter((name) => said(into, name) === said(from, name));
 }
 
 /** All fields but the sealed ones, which no fact key is made of. */
@@ -116,7 +178,8 @@ async function moveRecords(
     values,
   );
   await sql.query(
-    `update record r set subject_id = $1, fact = t.fact, changed_at = now() from unnest($2::bigint[], $3::bytea[]) as t(id, fact) where r.id = t.id`,
+    `update record r set subject_id = $1, fact = t.fact, changed_at = now(), region = case when r.region_inherited then s.region else r.region end
+     from unnest($2::bigint[], $3::bytea[]) as t(id, fact), subject s where r.id = t.id and s.id = $1`,
     [into, rows.map((r) => r.id), rows.map((r) => factKey(keys, model, { ...r, subjectId: into }))],
   );
   await moveVersions(sql, keys, model, rows, into);

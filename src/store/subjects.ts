@@ -2,6 +2,7 @@ import type { MappedRecord } from '../mapping/record.ts';
 import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { mergeSubjects } from './merge.ts';
+import { noteOwn, type Parted, partedOf } from './merged.ts';
 import type { Sql } from './sql.ts';
 import { columnsOf, partValues } from './values.ts';
 
@@ -34,6 +35,7 @@ export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, record
     if (id !== undefined) owner.set(key, id);
   }
   const held = await schemesHeld(sql, [...new Set(byToken.values())]);
+  const parted = await partedOf(sql, [...new Set(byToken.values())]);
   const schemesOf = (one: number | Draft): Set<string> => (typeof one === 'number' ? (held.get(one) ?? new Set()) : one.schemes);
   const drafts: Draft[] = [];
   const attached: { id: Identifier; owner: number | Draft }[] = [];
@@ -44,7 +46,7 @@ export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, record
     const ids = record.subject.identifiers;
     const owners = new Set(ids.map((id) => owner.get(identifierKey(id))).filter((o) => o !== undefined));
     const fresh = ids.filter((id) => !owner.has(identifierKey(id)));
-    const one = owners.size > 1 ? mergeable([...owners], fresh, schemesOf) : [...owners][0];
+    const one = owners.size > 1 ? mergeable([...owners], fresh, schemesOf, parted) : [...owners][0];
     // A subject has one code of a statutory kind: a second one is somebody else's, whatever platform code they share.
     if (one === 'conflict' || (one !== undefined && fresh.some((id) => STATUTORY.has(id.scheme) && schemesOf(one).has(id.scheme)))) {
       conflicts.push(record);
@@ -55,6 +57,7 @@ export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, record
     for (const other of owners) {
       if (other === found) continue;
       merges.push({ from: other as number, into: found as number });
+      parted.merged(other as number, found as number);
       for (const [key, of] of owner) if (of === other) owner.set(key, found);
       for (const [earlier, of] of resolved) if (of === other) resolved.set(earlier, found);
       for (const scheme of schemesOf(other)) schemesOf(found).add(scheme);
@@ -74,7 +77,7 @@ export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, record
   for (const { from, into } of merges) await mergeSubjects(sql, keys, model, from, into);
   await attach(sql, keys, model, attached);
   for (const { id } of drafts) told.delete(id);
-  await describe(sql, told);
+  await describe(sql, keys, model, told, await noteOwn(sql, subjectOf, (id) => tokens.get(identifierKey(id)) ?? []));
   return { subjectOf, conflicts };
 }
 
@@ -92,15 +95,18 @@ const STATUTORY: ReadonlySet<string> = new Set(['uscc', 'citizen-id']);
 
 /**
  * The subject that several known ones turn out to be (HN-13): only when at most one of them has a code of a statutory kind, the others being known
- * by platform codes alone. Subjects of this page that are not stored yet, and two statutory codes, are a conflict for a person to settle.
+ * by platform codes alone. Subjects of this page that are not stored yet, those that an officer parted, and two statutory codes, are a conflict for a
+ * person to settle.
  */
 function mergeable(
   owners: readonly (number | Draft)[],
   fresh: readonly Identifier[],
   schemesOf: (one: number | Draft) => Set<string>,
+  parted: Parted,
 ): number | Draft | 'conflict' {
   const stated = owners.filter((one) => [...schemesOf(one)].some((scheme) => STATUTORY.has(scheme)));
-  if (stated.length > 1 || owners.some((one) => typeof one !== 'number')) return 'conflict';
+  const stored = owners.filter((one) => typeof one === 'number');
+  if (stated.length > 1 || stored.length < owners.length || parted.any(stored)) return 'conflict';
   const [into = owners[0]] = stated;
   return into === undefined || (stated.length === 1 && fresh.some((id) => STATUTORY.has(id.scheme) && schemesOf(into).has(id.scheme)))
     ? 'conflict'
@@ -218,22 +224,25 @@ function toldOf(keys: Keys, model: Model, subjectOf: ReadonlyMap<MappedRecord, n
 }
 
 /** Adds what the records tell to subjects that were known before. */
-async function describe(sql: Sql, told: ReadonlyMap<number, Told>): Promise<void> {
+async function describe(sql: Sql, keys: Keys, model: Model, told: ReadonlyMap<number, Told>, renamed: ReadonlySet<number>): Promise<void> {
   if (told.size === 0) return;
   const ids = [...told.keys()].sort((a, b) => a - b);
-  const rows = ids.map((id) => told.get(id)).filter((e) => e !== undefined);
-  const column = (i: number) => rows.map((e) => e.columns[i] ?? null);
   // Held until the page is committed: what another page tells of these subjects meanwhile would be lost, and its records left in the old region.
-  const held = await sql.query<{ merged: boolean }>(
-    'select merged_into is not null as merged from subject where id = any($1) order by id for no key update',
+  const held = await sql.query<Held>(
+    'select id, kind, sealed, merged_into is not null as merged from subject where id = any($1) order by id for no key update',
     [ids],
   );
   if (held.rows.some((row) => row.merged)) throw new SubjectRace('a subject of this page became one with another at the same moment');
+  const heldOf = new Map(held.rows.map((row) => [row.id, row]));
+  const rows = ids.map((id) => told.get(id)).filter((e) => e !== undefined);
+  const column = (i: number) => rows.map((e) => e.columns[i] ?? null);
+  const wins = ids.map((id) => told.get(id)?.registered === true || renamed.has(id));
+  const sealed = rows.map((e, i) => (wins[i] ? sealedAnew(keys, model, heldOf.get(ids[i] ?? 0), e.columns[SEALED]) : e.columns[SEALED]));
   // A name or region once taken from a registration is replaced only by a registration; a field once known is never blanked.
   const { rows: changed } = await sql.query<{ id: number }>(
     `with told as (
-       select * from unnest($1::bigint[], $2::bool[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::jsonb[], $10::text[])
-         as t(id, registered, region, open, internal, commercial, personal, sealed, masks, roles)),
+       select * from unnest($1::bigint[], $2::bool[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::jsonb[], $10::text[], $11::bool[])
+         as t(id, registered, region, open, internal, commercial, personal, sealed, masks, roles, wins)),
      next as (
        select s.id,
          case when t.registered or not s.named_by_registration and s.region is null then coalesce(t.region, s.region) else s.region end as region,
@@ -243,15 +252,18 @@ async function describe(sql: Sql, told: ReadonlyMap<number, Told>): Promise<void
        from told t join subject s on s.id = t.id)
      update subject s set region = n.region, roles = n.roles, named_by_registration = n.named, changed_at = now(),
        ${CLASS_COLUMNS.map((c) => `${c} = n.${c}`).join(', ')}
-     from next n where s.id = n.id and (s.region, s.roles, s.named_by_registration, s.open, s.internal, s.commercial, s.personal, s.masks)
-       is distinct from (n.region, n.roles, n.named, n.open, n.internal, n.commercial, n.personal, n.masks)
+     from next n where s.id = n.id and (s.region, s.roles, s.named_by_registration, s.open, s.internal, s.commercial, s.personal, s.sealed, s.masks)
+       is distinct from (n.region, n.roles, n.named, n.open, n.internal, n.commercial, n.personal, n.sealed, n.masks)
      returning s.id`,
     [
       ids,
       rows.map((e) => e.registered),
       rows.map((e) => e.region),
-      ...[0, 1, 2, 3, 4, 5].map(column),
+      ...[0, 1, 2, 3].map(column),
+      sealed,
+      column(5),
       rows.map((e) => [...e.roles].join(',')),
+      wins,
     ],
   );
   if (changed.length === 0) return;
@@ -264,10 +276,33 @@ async function describe(sql: Sql, told: ReadonlyMap<number, Told>): Promise<void
 }
 
 const CLASS_COLUMNS = ['open', 'internal', 'commercial', 'personal', 'sealed', 'masks'] as const;
+const SEALED = 4;
 
-/** What is known wins over what is told, unless a registration tells it. */
+/**
+ * Sealing the same value twice gives two texts: a value that is told again keeps the text it has, so that the row changes only when the value does.
+ */
+function sealedAnew(keys: Keys, model: Model, held: Held | undefined, told: string | null): string | null {
+  const type = model.subjects.get(held?.kind ?? 'person')?.type ?? '';
+  if (told === null || !held?.sealed) return told;
+  const values = JSON.parse(told) as Record<string, string>;
+  for (const [name, text] of Object.entries(values)) {
+    const before = held.sealed[name];
+    const context = `${type}.${name}`;
+    if (before !== undefined && keys.open(before, context) === keys.open(text, context)) values[name] = before;
+  }
+  return JSON.stringify(values);
+}
+
+interface Held {
+  id: number;
+  kind: SubjectKind;
+  sealed: Record<string, string> | null;
+  merged: boolean;
+}
+
+/** What is known wins over what is told, unless a registration tells it, or the name that is known was another's. */
 function merge(column: string): string {
-  const both = `case when t.registered then coalesce(s.${column}, '{}') || coalesce(t.${column}, '{}') else coalesce(t.${column}, '{}') || coalesce(s.${column}, '{}') end`;
+  const both = `case when t.wins then coalesce(s.${column}, '{}') || coalesce(t.${column}, '{}') else coalesce(t.${column}, '{}') || coalesce(s.${column}, '{}') end`;
   return column === 'open' ? both : `nullif(${both}, '{}'::jsonb)`;
 }
 

@@ -27,7 +27,10 @@ export const CORE_DDL: readonly string[] = [
      id bigint generated always as identity primary key, from_id bigint not null references subject, into_id bigint not null references subject,
      tokens bytea[] not null, codes jsonb not null, records bigint[] not null,
      relations bigint[] not null, merged_at timestamptz not null default now(),
+     added_roles text[] not null, added_name boolean not null,
      undone_at timestamptz, undone_by text, reason text)`,
+  `create index subject_merge_open on subject_merge (into_id) where undone_at is null`,
+  `create index subject_merge_undone on subject_merge (from_id) where undone_at is not null`,
   `create sequence record_id_seq`,
   `create table record (
      id bigint primary key default nextval('record_id_seq'),
