@@ -67,12 +67,14 @@ const COMMON = [
   'source',
   'recordedAt',
   'known',
+  'at',
   'changedAt',
   // Not shown, but carried by the same object.
   'rowId',
   'subjectRowId',
   'fact',
   'known',
+  'at',
   'categoryNo',
 ];
 

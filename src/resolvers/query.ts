@@ -2,7 +2,7 @@ import { Arg, type ClassType, Ctx, Field, FieldResolver, InputType, Int, ObjectT
 import { explain } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
 import type { Category as CatalogCategory, Model } from '../model/types.ts';
-import type { PageOf, RecordRow, RecordWhere } from '../store/rows.ts';
+import type { PageOf, RecordRow } from '../store/rows.ts';
 import { type Context, grantedOf } from './context.ts';
 import { buildRecordEdges } from './record-edges.ts';
 import { type Known, toRecord, toSubject } from './shapes.ts';
