@@ -66,8 +66,6 @@ const COMMON = [
   'version',
   'source',
   'recordedAt',
-  'known',
-  'at',
   'changedAt',
   // Not shown, but carried by the same object.
   'rowId',
