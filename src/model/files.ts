@@ -15,29 +15,42 @@ export interface SchemaFile {
 
 const FOLDERS = ['catalog', 'codes', 'connectors', 'policies'] as const;
 
-/** Reads and validates every YAML file below `root`; faults are collected, nothing is thrown for a bad file. `digest` covers all bytes read. */
-export function readSchemaFiles(root: string, faults: ModelFault[]): { files: SchemaFile[]; digest: string } {
+/** The texts of a schema folder by path below it (`policies/tax.yml`, `meta/policy.schema.json`): what a model is made of, as it can be kept. */
+export type SchemaTexts = Readonly<Record<string, string>>;
+
+const META = ['catalog', 'subjects', 'codes', 'connector', 'policy'].map((name) => `meta/${name}.schema.json`);
+
+/** Reads what a model is made of below `root`. A folder that is missing is a fault of the model, not of the reading. */
+export function readSchemaTexts(root: string): SchemaTexts {
+  const texts: Record<string, string> = {};
+  for (const file of META) texts[file] = readFileSync(join(root, file), 'utf8');
+  for (const folder of FOLDERS) {
+    const path = join(root, folder);
+    if (!existsSync(path)) continue;
+    for (const name of readdirSync(path).sort())
+      if (name.endsWith('.yml')) texts[`${folder}/${name}`] = readFileSync(join(path, name), 'utf8');
+  }
+  return texts;
+}
+
+/** Parses and validates every YAML text; faults are collected, nothing is thrown for a bad file. `digest` covers all their bytes. */
+export function parseSchema(texts: SchemaTexts, faults: ModelFault[]): { files: SchemaFile[]; digest: string } {
   const ajv = new Ajv({ allErrors: true, strict: false });
   const validators = new Map<string, ValidateFunction>();
-  for (const name of ['catalog', 'subjects', 'codes', 'connector', 'policy']) {
-    validators.set(name, ajv.compile(JSON.parse(readFileSync(join(root, 'meta', `${name}.schema.json`), 'utf8')) as object));
-  }
+  for (const file of META) validators.set(file, ajv.compile(JSON.parse(texts[file] ?? '{}') as object));
   const hash = createHash('sha256');
   const files: SchemaFile[] = [];
   for (const folder of FOLDERS) {
-    const path = join(root, folder);
-    if (!existsSync(path)) {
-      faults.push({ file: folder, path: '', reason: 'folder is missing' });
-      continue;
-    }
-    for (const name of readdirSync(path).sort()) {
-      if (!name.endsWith('.yml')) continue;
-      const file = `${folder}/${name}`;
-      const text = readFileSync(join(path, name), 'utf8');
+    const names = Object.keys(texts)
+      .filter((file) => file.startsWith(`${folder}/`))
+      .sort();
+    if (names.length === 0) faults.push({ file: folder, path: '', reason: 'folder is missing' });
+    for (const file of names) {
+      const text = texts[file] ?? '';
       hash.update(`${file}\0${text}\0`);
       const content = parseYaml(file, text, faults);
       if (content === undefined) continue;
-      const validate = validators.get(schemaOf(folder, name));
+      const validate = validators.get(schemaOf(folder, file.slice(folder.length + 1)));
       if (validate !== undefined && !validate(content)) {
         for (const error of worthSaying(validate.errors ?? [])) faults.push({ file, path: error.instancePath, reason: reasonOf(error) });
         continue;
@@ -49,9 +62,10 @@ export function readSchemaFiles(root: string, faults: ModelFault[]): { files: Sc
 }
 
 function schemaOf(folder: (typeof FOLDERS)[number], name: string): string {
-  if (folder === 'catalog') return name === 'subjects.yml' ? 'subjects' : 'catalog';
-  if (folder === 'connectors') return 'connector';
-  return folder === 'policies' ? 'policy' : 'codes';
+  const kind = { catalog: name === 'subjects.yml' ? 'subjects' : 'catalog', codes: 'codes', connectors: 'connector', policies: 'policy' }[
+    folder
+  ];
+  return `meta/${kind}.schema.json`;
 }
 
 function parseYaml(file: string, text: string, faults: ModelFault[]): unknown {

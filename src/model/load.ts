@@ -2,7 +2,7 @@ import { BadModel, type ModelFault } from '../errors.ts';
 import { type CategoryYaml, type CodesYaml, type SubjectsYaml, toCategory, toCodeSet, toSubjects } from './catalog.ts';
 import { crossCheck } from './check.ts';
 import { type ConnectorYaml, toConnector } from './connectors.ts';
-import { readSchemaFiles } from './files.ts';
+import { parseSchema, readSchemaTexts, type SchemaTexts } from './files.ts';
 import { MANUAL, manualConnector } from './manual.ts';
 import { type PolicyYaml, toDuties, toRules } from './policies.ts';
 import type { Model, SubjectKind, SubjectType } from './types.ts';
@@ -12,8 +12,13 @@ import type { Model, SubjectKind, SubjectType } from './types.ts';
  * Throws `BadModel` with every fault found; a process must not start without a model.
  */
 export function loadModel(root: string): Model {
+  return modelOf(readSchemaTexts(root));
+}
+
+/** The model of the texts of a schema folder: the one below `root`, an earlier one that was kept, or one that is proposed. Throws `BadModel`. */
+export function modelOf(texts: SchemaTexts): Model {
   const faults: ModelFault[] = [];
-  const { files, digest } = readSchemaFiles(root, faults);
+  const { files, digest } = parseSchema(texts, faults);
   const origin = new Map<string, string>();
   const model: Model = {
     version: digest,
@@ -60,4 +65,5 @@ export function loadModel(root: string): Model {
   return model;
 }
 
+export { readSchemaTexts, type SchemaTexts } from './files.ts';
 export { allStreams, dictionaryStreams, findStream, pullStreams, pushStreams } from './streams.ts';
