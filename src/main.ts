@@ -4,6 +4,7 @@ import { demo } from './commands/demo.ts';
 import { generate } from './commands/generate.ts';
 import { health } from './commands/health.ts';
 import { identify } from './commands/identify.ts';
+import { explainField, minimisePolicies, replayPolicies } from './commands/policy.ts';
 import { openRuntime } from './commands/runtime.ts';
 import { FAULT_HELP, sandbox, type SandboxCommand } from './commands/sandbox.ts';
 import { serve, work } from './commands/services.ts';
@@ -91,6 +92,33 @@ log
       await runtime.close();
     }
   });
+
+const policy = program.command('policy').description('what the policies give, gave, and need not give');
+policy
+  .command('explain')
+  .description('may this caller see a field for a purpose, and by which rule; reads no data')
+  .requiredOption('--department <code>', 'a code of schema/codes/departments.yml')
+  .requiredOption('--purpose <code>', 'a code of schema/codes/purposes.yml')
+  .requiredOption('--coordinate <Type.field>', 'e.g. Person.name')
+  .option('--role <role>', 'role', 'officer')
+  .option('--region <code>', 'region of the caller', '430000')
+  .action((options: Parameters<typeof explainField>[1]) => explainField(environment, options));
+policy
+  .command('replay')
+  .description('decide logged queries again by changed policies and print the exact difference (U4)')
+  .requiredOption('--schema <folder>', 'folder of the changed schema')
+  .requiredOption('--from <day>', 'first day, YYYY-MM-DD')
+  .requiredOption('--to <day>', 'last day, YYYY-MM-DD')
+  .requiredOption('--id <id>', 'id of the person who reads the log')
+  .requiredOption('--name <name>', 'name of the person who reads the log')
+  .action((options: Parameters<typeof replayPolicies>[1]) => replayPolicies(environment, options));
+policy
+  .command('minimise')
+  .description('fields that departments may read and have not read (U7)')
+  .option('--days <number>', 'days looked back', wholeNumber, 180)
+  .requiredOption('--id <id>', 'id of the person who reads the log')
+  .requiredOption('--name <name>', 'name of the person who reads the log')
+  .action((options: Parameters<typeof minimisePolicies>[1]) => minimisePolicies(environment, options));
 
 const model = program.command('model').description('catalog, codes, connectors and policies');
 model

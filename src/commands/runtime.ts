@@ -5,7 +5,7 @@ import { type Config, readConfig } from '../config.ts';
 import type { Jobs } from '../jobs/hub.ts';
 import { ensureLogPartitions } from '../log/partitions.ts';
 import { openLog, type QueryLog } from '../log/writer.ts';
-import { loadModel } from '../model/load.ts';
+import { modelOf, readSchemaTexts, type SchemaTexts } from '../model/load.ts';
 import type { Model } from '../model/types.ts';
 import { runningEmbedded, startEmbedded } from '../store/embedded.ts';
 import { type Keys, newKeyRing, openKeys } from '../store/keys.ts';
@@ -18,6 +18,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface Runtime {
   config: Config;
   model: Model;
+  /** What the model was made of, to be kept with the decisions it makes. */
+  texts: SchemaTexts;
   logger: Logger;
   databaseUrl: string;
   pool: Pool;
@@ -42,7 +44,8 @@ export interface RuntimeOptions {
 
 export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const config = readConfig(options.environment);
-  const model = loadModel(config.schema);
+  const texts = readSchemaTexts(config.schema);
+  const model = modelOf(texts);
   // Standard output belongs to the command's result.
   const logger = pino({ level: config.logLevel, base: null, redact: ['*.url', '*.token', '*.secret'] }, pino.destination(2));
   const steps: (() => Promise<void>)[] = [];
@@ -63,6 +66,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     return {
       config,
       model,
+      texts,
       logger,
       databaseUrl,
       pool,

@@ -5,6 +5,7 @@ import { openBackend } from '../jobs/queues.ts';
 import { startWorker } from '../jobs/worker.ts';
 import { openCallers } from '../resolvers/callers.ts';
 import { type Server, startServer } from '../resolvers/server.ts';
+import { keepModel } from '../store/model-versions.ts';
 import { type Environment, jobsOf, openRuntime, type Runtime } from './runtime.ts';
 
 /** `hub serve`: the API. Stops cleanly on SIGTERM and SIGINT: no new requests, answers those under way, closes its log chain. */
@@ -20,6 +21,7 @@ export async function serve(environment: Environment): Promise<void> {
 export async function openServer(runtime: Runtime): Promise<Server> {
   const { config, model, pool, keys } = runtime;
   const log = await runtime.log('serve');
+  await keepModel(pool, model.version, runtime.texts);
   const trust = { issuer: config.issuer, audience: config.audience, jwksUrl: config.jwksUrl, data: config.data };
   const server = await startServer({
     model,
@@ -65,6 +67,7 @@ async function openProbe(runtime: Runtime): Promise<void> {
 
 export async function openWorker(runtime: Runtime, concurrency: number): Promise<Awaited<ReturnType<typeof startWorker>>> {
   const log = await runtime.log('work');
+  await keepModel(runtime.pool, runtime.model.version, runtime.texts);
   const backend = openBackend({ redisUrl: runtime.config.redisUrl, databaseUrl: runtime.databaseUrl });
   runtime.onClose(() => backend.close());
   const running = await startWorker(jobsOf(runtime, log), backend, { concurrency });

@@ -1,5 +1,5 @@
-/** What an entry records: a read, a change, an introspection, a delivery to a subscriber, a scheduled pull or push, an act of administration. */
-export const KINDS = ['query', 'mutation', 'introspection', 'subscription', 'pull', 'push', 'admin'] as const;
+/** What an entry records: a read, a change, an introspection, a delivery to a subscriber, a scheduled pull or push, an act of administration, a decision about a query that nobody asked. */
+export const KINDS = ['query', 'mutation', 'introspection', 'subscription', 'pull', 'push', 'admin', 'simulation'] as const;
 /** `refused`: by the access decision; `invalid`: not a valid request; `failed`: an error of ours, no data left. */
 export const OUTCOMES = ['answered', 'refused', 'invalid', 'failed'] as const;
 

@@ -260,7 +260,7 @@ export interface RowCondition {
 }
 
 /** What people do in the hub beside reading: entering by hand, approving what others entered, handling refused records. */
-export type DutyName = 'enter-records' | 'review-records' | 'handle-issues';
+export type DutyName = 'enter-records' | 'review-records' | 'handle-issues' | 'review-policy';
 export interface Duty {
   duty: DutyName;
   departments: string[];

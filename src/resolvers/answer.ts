@@ -10,9 +10,9 @@ import {
   stripIgnoredCharacters,
 } from 'graphql';
 import type { Purpose } from '../access/caller.ts';
-import { type Decision, decide } from '../access/decide.ts';
+import type { Decision } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
-import type { LogEntry, Outcome } from '../log/entry.ts';
+import type { Kind, LogEntry, Outcome } from '../log/entry.ts';
 import { tokeniseVariables } from '../log/tokens.ts';
 import type { QueryLog, Receipt } from '../log/writer.ts';
 import type { Model } from '../model/types.ts';
@@ -21,9 +21,10 @@ import { openReader } from '../store/reader.ts';
 import type { Sql } from '../store/sql.ts';
 import { openBatches } from './batches.ts';
 import type { Context } from './context.ts';
-import { askedBy, introspectionIn, isIntrospection, protectedCoordinates } from './coordinates.ts';
+import { introspectionIn, isIntrospection } from './coordinates.ts';
+import { type Deciding, deciding } from './decision.ts';
 import { checkLimits } from './limits.ts';
-import { declaredVariables, withoutDigits, withoutLiterals } from './literals.ts';
+import { declaredVariables, enumValues, withoutDigits, withoutLiterals } from './literals.ts';
 import { introspect, openProjections } from './projection.ts';
 import { checkedPurpose, loggedPurpose } from './purpose.ts';
 import { checkTexts } from './texts.ts';
@@ -47,14 +48,14 @@ const INTROSPECTION: Purpose = { code: 'introspection', basis: '', case: '' };
  * when its log entry is durable. If the entry cannot be written the caller gets a typed 503 and no data.
  */
 export function answering(hub: Answering): ApolloServerPlugin<Context> {
-  const known = protectedCoordinates(hub.model);
   const projections = openProjections(hub.model, hub.schema);
+  const decisions = deciding(hub.schema, hub.model);
   return {
     async requestDidStart() {
       return {
         async didResolveOperation(request) {
           try {
-            grantRequest(hub, known, request);
+            grantRequest(hub, decisions, request);
             if (request.operation?.operation === OperationTypeNode.MUTATION) await announce(hub, request);
           } catch (error) {
             throw error instanceof Refused ? asGraphQLError(error) : error;
@@ -109,7 +110,7 @@ async function announce(hub: Answering, request: Request): Promise<void> {
   }
 }
 
-function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Request): void {
+function grantRequest(hub: Answering, decisions: Deciding, request: Request): void {
   const { contextValue: context } = request;
   const document = request.document as DocumentNode;
   // Which of several operations is meant was not said: execution refuses it, and nothing runs without a grant.
@@ -129,8 +130,8 @@ function grantRequest(hub: Answering, known: ReadonlySet<string>, request: Reque
   const introspection = introspectionIn(document, request.operationName ?? '');
   if (introspection === 'part') throw new Refused('INTROSPECTION_ALONE', '接口结构须单独查询,不得与数据同查', { status: 400 });
   const purpose = introspection === 'all' ? INTROSPECTION : checkedPurpose(hub.model, context.purpose);
-  const asked = askedBy(hub.schema, hub.model, known, document, request.operationName ?? '', variables);
-  const grant = decide(hub.model, context.caller, purpose, asked);
+  const { caller, today } = context;
+  const grant = decisions.grant({ document, operationName: request.operationName ?? '', variables, caller, purpose, today });
   if (context.strict) {
     const denied = deniedOf(grant.decisions.values());
     if (denied.length > 0) {
@@ -194,12 +195,7 @@ async function entryOf(hub: Answering, request: Request, failure: string | undef
   const outcome: Outcome = outcomeOf(code, failure, granted !== undefined, shown?.rows ?? 0);
   const token = (text: string) => hub.keys.logToken('log-variable', text).toString('base64url');
   return {
-    kind:
-      request.document && isIntrospection(request.document)
-        ? 'introspection'
-        : operation?.operation === OperationTypeNode.MUTATION
-          ? 'mutation'
-          : 'query',
+    kind: context.audit.kind ?? kindOf(request),
     person: { id: caller.id, name: caller.name },
     department: caller.department,
     role: caller.role,
@@ -211,7 +207,9 @@ async function entryOf(hub: Answering, request: Request, failure: string | undef
     },
     operation: request.operationName ? withoutDigits(request.operationName) : null,
     document: request.document ? await hub.log.document(stripIgnoredCharacters(print(withoutLiterals(request.document)))) : '',
-    variables: tokeniseVariables(declaredVariables(hub.schema, operation, request.request.variables ?? {}), token),
+    variables: tokeniseVariables(declaredVariables(hub.schema, operation, request.request.variables ?? {}), token, (text) =>
+      enumNames(hub.schema).has(text),
+    ),
     fields: outcome === 'answered' ? [...(shown?.coordinates ?? [])].sort() : [],
     masked: named(decisions.filter(isMasked)),
     denied: named(deniedOf(decisions)),
@@ -225,6 +223,19 @@ async function entryOf(hub: Answering, request: Request, failure: string | undef
     durationMs: Math.max(0, Math.round(performance.now() - context.startedAt)),
     client: context.client,
   };
+}
+
+const namesOf = new WeakMap<GraphQLSchema, ReadonlyMap<string, unknown>>();
+/** What of the variables is no value of a person: the names of enumerations. */
+function enumNames(schema: GraphQLSchema): ReadonlyMap<string, unknown> {
+  const known = namesOf.get(schema) ?? enumValues(schema);
+  namesOf.set(schema, known);
+  return known;
+}
+
+function kindOf({ document, operation }: Request): Kind {
+  if (document && isIntrospection(document)) return 'introspection';
+  return operation?.operation === OperationTypeNode.MUTATION ? 'mutation' : 'query';
 }
 
 function outcomeOf(code: string, failure: string | undefined, granted: boolean, rows: number): Outcome {

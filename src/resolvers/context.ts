@@ -1,5 +1,6 @@
 import type { Caller, Purpose } from '../access/caller.ts';
 import type { Grant } from '../access/decide.ts';
+import type { Kind } from '../log/entry.ts';
 import type { Model } from '../model/types.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Reader } from '../store/reader.ts';
@@ -25,8 +26,8 @@ export interface Context {
   readonly services: { sql: Pool; keys: Keys };
   /** The day in Asia/Shanghai. */
   readonly today: string;
-  /** Whether the log has an entry of this request. An object of its own: Apollo works on a copy of the context. */
-  readonly audit: { logged: boolean };
+  /** Whether the log has an entry of this request, and what kind it is where the resolver knows better. An object of its own: Apollo works on a copy of the context. */
+  readonly audit: { logged: boolean; kind?: Kind };
   granted: { grant: Grant; reader: Reader; batches: Batches } | undefined;
 }
 

@@ -6,6 +6,7 @@ import type { PageOf, RecordRow } from '../store/rows.ts';
 import { type Context, grantedOf } from './context.ts';
 import { buildRecordEdges } from './record-edges.ts';
 import { type Known, toRecord, toSubject } from './shapes.ts';
+import { Explanation } from './explanation.ts';
 import { protectedCoordinates } from './coordinates.ts';
 import { SubjectWhereInput } from './inputs.ts';
 import { Day } from './scalars.ts';
@@ -95,20 +96,6 @@ class CatalogCategoryType {
   kinds!: string[];
   @Field(() => [CatalogField])
   fields!: CatalogField[];
-}
-
-@ObjectType({ description: '授权说明 (why a field may or may not be seen, U3)', simpleResolvers: true })
-class Explanation {
-  @Field(() => String)
-  coordinate!: string;
-  @Field(() => String, { description: 'allow、mask 或 deny' })
-  access!: string;
-  @Field(() => String, { nullable: true, description: '规则 (rule)' })
-  rule!: string | null;
-  @Field(() => String, { nullable: true, description: '依据条款 (article)' })
-  article!: string | null;
-  @Field(() => [String], { description: '可解除限制的查询用途 (purposes that would give more)' })
-  lift!: string[];
 }
 
 const DEFAULT_PAGE = 20;

@@ -4,6 +4,7 @@ import { buildSchemaSync, type ClassType } from 'type-graphql';
 import type { Model } from '../model/types.ts';
 import { buildDictionaryResolvers } from './dictionary.ts';
 import { buildRecordWhere } from './inputs.ts';
+import { buildPolicyResolvers } from './policy.ts';
 import { buildQualityResolvers } from './quality.ts';
 import { buildResolvers } from './query.ts';
 import { Day, Decimal, Fen, Instant } from './scalars.ts';
@@ -23,6 +24,7 @@ export function buildGraph(model: Model): GraphQLSchema {
       ...buildResolvers(model, types, buildRecordWhere(model, types)),
       ...buildWorkResolvers(model, types),
       ...buildQualityResolvers(model),
+      ...buildPolicyResolvers(model),
       ...buildDictionaryResolvers(),
     ] as [ClassType, ...ClassType[]],
     orphanedTypes: [...types.subjects, ...types.records],
