@@ -71,10 +71,9 @@ describe('remembered decisions', () => {
 
   it('L32 are kept: the same question again gives the very same grant', () => {
     const decider = deciding(schema, model);
-    const one = fc
-      .sample(question, { numRuns: 200, seed: 3 })
-      .find((q) => q.document === DOCUMENTS[0] && typeof outcome(() => decider.grant(q)) === 'object');
+    const granted = (q: Question) => outcome(() => decider.grant(q)) as Partial<Grant>;
+    const one = fc.sample(question, { numRuns: 200, seed: 3 }).find((q) => q.document === DOCUMENTS[0] && granted(q).scopes !== undefined);
     expect(one).toBeDefined();
-    if (one) expect(outcome(() => decider.grant(one))).toBe(outcome(() => decider.grant({ ...one })));
+    if (one) expect(granted(one)).toBe(granted({ ...one, caller: { ...one.caller } }));
   });
 });

@@ -74,12 +74,10 @@ describe('logged queries decided again', () => {
       );
     const taken = RECORDS(hub.model).find((c) => given(ASKERS[0] as Asking, c) && given(ASKERS[1] as Asking, c)) ?? '';
     const some = fc.subarray(RECORDS(hub.model), { minLength: 1, maxLength: 8 });
-    const pick = fc
-      .tuple(fc.constantFrom(...ASKERS), some, fc.boolean(), fc.boolean())
-      .map(([asking, of, first, second]) => ({
-        asking,
-        coordinates: [...new Set([...of, ...(first ? [taken] : []), ...(second ? [REVEALED] : [])])],
-      }));
+    const pick = fc.tuple(fc.constantFrom(...ASKERS), some, fc.boolean(), fc.boolean()).map(([asking, of, first, second]) => ({
+      asking,
+      coordinates: [...new Set([...of, ...(first ? [taken] : []), ...(second ? [REVEALED] : [])])],
+    }));
     const questions = fc.sample(pick, { numRuns: 1000, seed: 20261123 });
     expect(given(ASKERS[2] as Asking, REVEALED)).toBe(false);
     let denied = 0;
