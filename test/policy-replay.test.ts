@@ -83,9 +83,10 @@ describe('logged queries decided again', () => {
     let denied = 0;
     let revealed = 0;
     let changed = 0;
+    const ask = async ({ asking, coordinates }: (typeof questions)[number]) => (await hub.ask(selectionOf(coordinates), asking)).status;
+    for (let i = 0; i < questions.length; i += 20)
+      expect(new Set(await Promise.all(questions.slice(i, i + 20).map(ask)))).toEqual(new Set([200]));
     for (const { asking, coordinates } of questions) {
-      const { status } = await hub.ask(selectionOf(coordinates), asking);
-      expect(status).toBe(200);
       const loses = asking.department === 'health' && coordinates.includes(taken);
       const gains = asking.department === 'tax' && coordinates.includes(REVEALED);
       denied += loses ? 1 : 0;
@@ -103,7 +104,7 @@ describe('logged queries decided again', () => {
     expect(report.changes.flatMap((c) => Object.keys(c.newlyMasked))).toEqual([]);
 
     expect(await replayed(modelOf(TEXTS))).toMatchObject({ replayed: 1000, changed: 0, changes: [] });
-  });
+  }, 300_000);
 
   it('U4 decides filters as they were, with their variables hidden and their literals emptied', async () => {
     const document = `query ($where: SubjectWhereInput, $deep: Boolean = true) { subjects(where: $where, first: 1) { nodes { id } }
