@@ -5,6 +5,7 @@ import { generate } from './commands/generate.ts';
 import { health } from './commands/health.ts';
 import { identify } from './commands/identify.ts';
 import { explainField, minimisePolicies, replayPolicies } from './commands/policy.ts';
+import { reseal, retire, rotate, status } from './commands/keys.ts';
 import { openRuntime } from './commands/runtime.ts';
 import { FAULT_HELP, sandbox, type SandboxCommand } from './commands/sandbox.ts';
 import { serve, work } from './commands/services.ts';
@@ -17,6 +18,7 @@ import { environmentTable, type Language } from './model/environment.ts';
 import { loadModel } from './model/load.ts';
 import { newKeyRing } from './store/keys.ts';
 import { migrate } from './store/migrate.ts';
+import type { KeyUse } from './store/ring.ts';
 import type { SuiteName } from './store/suite.ts';
 
 /** The command line: the only place where the parts of the hub are put together. Every command is a short function of `commands/`. */
@@ -137,11 +139,30 @@ program
   .description('tell what the codes on standard input are, one JSON line per line')
   .action(() => identify(process.stdin, process.stdout, new Date()));
 
-program
+const keys = program
   .command('keys')
   .description('make a key ring for HUB_KEYS')
   .addOption(new Option('--suite <suite>', 'algorithms of the deployment').choices(['international', 'national']).default('international'))
   .action(({ suite }: { suite: SuiteName }) => print(newKeyRing(suite)));
+keys
+  .command('rotate')
+  .description('add a key to the ring; values that are there already stay under theirs until `keys reseal`')
+  .addOption(new Option('--of <use>', 'what the key is for').choices(['seal', 'blind', 'log']).default('seal'))
+  .option('--prepare', 'only make the sealing key known: the next `rotate` puts it to use')
+  .action(({ of, prepare }: { of: KeyUse; prepare?: boolean }) => rotate(environment, of, prepare ?? false, print));
+keys
+  .command('reseal')
+  .description('bring old values under the newest key and the blind index on, while the hub runs')
+  .action(() => reseal(environment, print));
+keys
+  .command('retire')
+  .argument('<id>', 'e.g. k1 or b1')
+  .description('end the use of a key that a newer one has replaced everywhere')
+  .action((id: string) => retire(environment, id, print));
+keys
+  .command('status')
+  .description('the keys by id and how many values lie under each')
+  .action(() => status(environment, print));
 
 program
   .command('health')

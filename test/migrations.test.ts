@@ -27,7 +27,7 @@ beforeAll(async () => {
     await pool.close();
     await database.drop();
   };
-  store = { pool, keys: openKeys(newKeyRing()), drop };
+  store = { url: database.url, pool, keys: openKeys(newKeyRing()), drop };
 });
 afterAll(async () => {
   await orm.close(true);

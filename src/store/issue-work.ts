@@ -6,6 +6,7 @@ import type { Model, PullStream } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { enqueue } from './outbox.ts';
 import { storedForms, storeRecords } from './records.ts';
+import { issueContext } from './sealed-places.ts';
 import type { Sql } from './sql.ts';
 
 /** An issue as people work on it: what, where, why, under which rule. The raw record stays sealed. */
@@ -54,7 +55,7 @@ export async function replayIssue(sql: Sql, keys: Keys, model: Model, by: string
     const stream = findStream(model, `${issue.connector}/${issue.stream}`);
     if (!issue.refused || issue.raw === null || stream?.direction !== 'pull')
       throw new Refused('ISSUE_NOT_REPLAYABLE', '该问题没有可重放的原始记录');
-    const raw = JSON.parse(keys.open(issue.raw, `issue.${issue.connector}/${issue.stream}`)) as Record<string, unknown>;
+    const raw = JSON.parse(keys.open(issue.raw, issueContext(issue.connector, issue.stream))) as Record<string, unknown>;
     try {
       const record = compileMapping(model, stream).map(raw, today);
       if (record.version === null && (await isKnownSince(tx, keys, stream, record, issue.last_run)))

@@ -1,4 +1,5 @@
 import type { Keys } from './keys.ts';
+import { issueContext } from './sealed-places.ts';
 import type { Sql } from './sql.ts';
 
 /** A raw record or value that was refused, or a key that nobody mapped. */
@@ -52,7 +53,7 @@ export async function storeIssues(
       of((i) => i.place),
       of((i) => i.reason),
       of((i) => i.refused),
-      of((_, n) => (texts[n] === '' ? null : keys.seal(texts[n] ?? '', `issue.${stream.connector}/${stream.id}`))),
+      of((_, n) => (texts[n] === '' ? null : keys.seal(texts[n] ?? '', issueContext(stream.connector, stream.id)))),
       [...same.values()].map((times) => times.length),
     ],
   );

@@ -5,6 +5,7 @@ import type { Model, PullStream } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { enqueue } from './outbox.ts';
 import { storeRecords } from './records.ts';
+import { SUBMISSION_CONTEXT } from './sealed-places.ts';
 import type { Sql } from './sql.ts';
 
 /** Who acts on an entry: the query log and the table name the same person. */
@@ -61,7 +62,7 @@ export async function enterSubmission(sql: Sql, keys: Keys, model: Model, actor:
       entry.category,
       entry.kind,
       region,
-      keys.seal(JSON.stringify(entry.values), 'submission'),
+      keys.seal(JSON.stringify(entry.values), SUBMISSION_CONTEXT),
       entry.basis,
       entry.route,
       actor.id,
@@ -119,7 +120,7 @@ export async function listSubmissions(
 }
 
 async function storeApproved(sql: Sql, keys: Keys, model: Model, found: Submission & { sealed: string }, today: string): Promise<number> {
-  const values = JSON.parse(keys.open(found.sealed, 'submission')) as Record<string, string>;
+  const values = JSON.parse(keys.open(found.sealed, SUBMISSION_CONTEXT)) as Record<string, string>;
   const { stream, record } = mapEntry(model, { category: found.category, kind: found.kind, values }, String(found.id), today);
   // The ledger knows no run of a person: 0 says so, and the submission says who.
   const result = await storeRecords(sql, keys, model, stream, [record], { id: 0, today });

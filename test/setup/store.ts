@@ -15,19 +15,20 @@ export const TODAY = '2026-11-23';
 export const OFFICER = { id: 'o-1', name: '王小明' };
 
 export interface Store {
+  url: string;
   pool: Pool;
   keys: Keys;
   drop(): Promise<void>;
 }
 
-export async function openStore(): Promise<Store> {
+export async function openStore(ring = newKeyRing()): Promise<Store> {
   const database = await freshDatabase();
   const pool = openPool(database.url, { max: 8, applicationName: 'store test' });
   const drop = async () => {
     await pool.close();
     await database.drop();
   };
-  return { pool, keys: openKeys(newKeyRing()), drop };
+  return { url: database.url, pool, keys: openKeys(ring), drop };
 }
 
 export function pullStreamOf(name: string): PullStream {

@@ -1,0 +1,47 @@
+import type { Model } from '../model/types.ts';
+
+/** A column that holds sealed values: where they lie, and the context each is bound to. */
+export interface SealedPlace {
+  table: string;
+  column: string;
+  /** Primary key, whole numbers. */
+  key: readonly string[];
+  /** One jsonb object of sealed values by field, or one text. */
+  form: 'fields' | 'text';
+  /** Columns that the context is made from. */
+  of: readonly string[];
+  context(model: Model, row: Readonly<Record<string, unknown>>, field: string): string;
+}
+
+const category = (model: Model, row: Readonly<Record<string, unknown>>, field: string) =>
+  `${model.categories.get(Number(row['category']))?.type ?? ''}.${field}`;
+
+/** Context of an issue's raw record. */
+export const issueContext = (connector: string, stream: string): string => `issue.${connector}/${stream}`;
+export const SUBMISSION_CONTEXT = 'submission';
+
+/** Every place of the database where the hub seals something: a new one is resealed, counted and erased because it stands here. */
+export const SEALED_PLACES: readonly SealedPlace[] = [
+  {
+    table: 'subject',
+    column: 'sealed',
+    key: ['id'],
+    form: 'fields',
+    of: ['kind'],
+    context: (model, row, field) => `${model.subjects.get(row['kind'] as 'person')?.type ?? ''}.${field}`,
+  },
+  { table: 'record', column: 'sealed', key: ['id'], form: 'fields', of: ['category'], context: category },
+  { table: 'record_version', column: 'sealed', key: ['record_id', 'version'], form: 'fields', of: ['category'], context: category },
+  {
+    table: 'issue',
+    column: 'raw',
+    key: ['id'],
+    form: 'text',
+    of: ['connector', 'stream'],
+    context: (_model, row) => issueContext(String(row['connector']), String(row['stream'])),
+  },
+  { table: 'submission', column: 'sealed', key: ['id'], form: 'text', of: [], context: () => SUBMISSION_CONTEXT },
+];
+
+/** SQL: id of the key that a sealed text (an SQL expression) is under. */
+export const keyIdSql = (sealed: string): string => `split_part(${sealed}, '.', 2)`;
