@@ -99,18 +99,18 @@ describe('resealing', () => {
       return { code, signal, ...said };
     };
     try {
-      for (const killAfter of [1, 2, 4]) expect(await run(killAfter)).toMatchObject({ signal: 'SIGKILL' });
+      for (const killAfter of [1, 3]) expect(await run(killAfter)).toMatchObject({ signal: 'SIGKILL' });
       const left = await underOld();
       expect(left.length).toBeGreaterThan(0);
       // A hub that still has the old ring as active, and one with the new: both write while it goes on.
       const writing = [hub({ ...second, active: 'k1' }), hub(second)].map(async (one, at) => {
-        for (let n = 0; n < 20; n += 1) await applyOne(one, [stream, other][at] ?? stream, pageOf([sealedRecord(4000 + 100 * at + n)]));
+        for (let n = 0; n < 10; n += 1) await applyOne(one, [stream, other][at] ?? stream, pageOf([sealedRecord(4000 + 100 * at + n)]));
       });
       const [last] = await Promise.all([run(), ...writing]);
       expect(last).toMatchObject({ code: 0 });
       expect(JSON.parse(last.out)).toMatchObject({ unreadable: 0 });
       // What the hub with the old ring wrote behind it is for a second round.
-      expect(await run()).toMatchObject({ code: 0 });
+      expect(await resealAll(store.pool, keysOf(second), MODEL)).toMatchObject({ overtaken: 0, unreadable: 0 });
       expect(await underOld()).toEqual([]);
     } finally {
       rmSync(folder, { recursive: true });
@@ -118,7 +118,8 @@ describe('resealing', () => {
     const after = await openAll(keysOf({ ...second, seal: second.seal.slice(1) }));
     for (const [place, text] of before) expect([place, after.get(place)]).toEqual([place, text]);
     expect(after.size).toBeGreaterThan(before.size);
-  });
+    // Three processes are started, which takes its time on a busy machine.
+  }, 240_000);
 
   it('P22 never puts an old value over one that came meanwhile', async () => {
     const third: KeyRing = { ...withNewKey(second, 'seal'), active: 'k3' };
