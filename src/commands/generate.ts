@@ -1,16 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { environmentTable } from '../model/environment.ts';
+import { environmentTable, type Language } from '../model/environment.ts';
+import { limitsTable } from '../model/limits.ts';
 import { loadModel } from '../model/load.ts';
 import { catalogReference, type MetaSchema, schemaReference } from '../model/reference.ts';
+import type { Model } from '../model/types.ts';
 import { buildGraph, printGraph } from '../resolvers/schema.ts';
 
-const METAS = ['catalog', 'subjects', 'codes', 'connector', 'policy'];
-const BEGIN = '<!-- environment -->';
-const END = '<!-- /environment -->';
+const METAS = ['catalog', 'subjects', 'codes', 'connector', 'policy', 'limits'];
 
 /**
- * `hub generate`: writes what follows from `schema/` – the SDL and the key reference there, the catalog page and the environment tables of the
+ * `hub generate`: writes what follows from `schema/` – the SDL and the key reference there, the catalog page and the tables of the
  * READMEs in the folder above. With `check` nothing is written; throws an Error that names every stale file.
  */
 export function generate(schema: string, check: boolean): void {
@@ -21,8 +21,8 @@ export function generate(schema: string, check: boolean): void {
     [join(schema, 'hub.graphql'), printGraph(buildGraph(model))],
     [join(schema, 'README.md'), schemaReference(metas)],
     [join(above, 'docs/catalog.md'), catalogReference(model)],
-    [join(above, 'README.md'), withTable(join(above, 'README.md'), environmentTable(model, 'en'))],
-    [join(above, 'README.zh-CN.md'), withTable(join(above, 'README.zh-CN.md'), environmentTable(model, 'zh'))],
+    [join(above, 'README.md'), withTables(model, join(above, 'README.md'), 'en')],
+    [join(above, 'README.zh-CN.md'), withTables(model, join(above, 'README.zh-CN.md'), 'zh')],
   ]);
   const stale = [...texts].filter(([path, text]) => current(path) !== text);
   if (check && stale.length > 0) throw new Error(`stale: ${stale.map(([path]) => path).join(', ')}; run npm run generate`);
@@ -37,11 +37,16 @@ function current(path: string): string | undefined {
   }
 }
 
-/** The page with the table between its markers. */
-function withTable(path: string, table: string): string {
-  const page = readFileSync(path, 'utf8');
-  const begin = page.indexOf(BEGIN);
-  const end = page.indexOf(END);
-  if (begin < 0 || end < begin) throw new Error(`${path} has no ${BEGIN} … ${END}`);
-  return `${page.slice(0, begin + BEGIN.length)}\n\n${table}\n\n${page.slice(end)}`;
+/** The page with each table between its markers. */
+function withTables(model: Model, path: string, language: Language): string {
+  const tables = { environment: environmentTable(model, language), limits: limitsTable(model, language) };
+  return Object.entries(tables).reduce(
+    (page, [name, table]) => {
+      const [first, last] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+      const [begin, end] = [page.indexOf(first), page.indexOf(last)];
+      if (begin < 0 || end < begin) throw new Error(`${path} has no ${first} … ${last}`);
+      return `${page.slice(0, begin + first.length)}\n\n${table}\n\n${page.slice(end)}`;
+    },
+    readFileSync(path, 'utf8'),
+  );
 }

@@ -38,6 +38,8 @@ export interface RuntimeOptions {
    * deployment (serve, work) say no: a hub that silently makes its own keys would lose its sealed values with its container.
    */
   local: boolean;
+  /** How long one statement may run, in milliseconds; half a minute unless told. */
+  statementTimeoutMs?: (model: Model) => number;
   /** Starts what stands in for the platforms and gives the connectors' variables (the demo's sandboxes). */
   platforms?: (databaseUrl: string, onClose: (step: () => Promise<void>) => void) => Promise<Record<string, string>>;
 }
@@ -60,7 +62,11 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     if (ring === undefined) throw new Error('HUB_KEYS is not set: make a key ring with `npm run hub -- keys` and keep it safe');
     const keys = openKeys(ring);
     if (options.local) await migrate(databaseUrl);
-    const pool = openPool(databaseUrl, { max: 20, applicationName: `hub ${config.node}`, statementTimeoutMs: 30_000 });
+    const pool = openPool(databaseUrl, {
+      max: 20,
+      applicationName: `hub ${config.node}`,
+      statementTimeoutMs: options.statementTimeoutMs?.(model) ?? 30_000,
+    });
     steps.push(() => pool.close());
     const platforms = await options.platforms?.(databaseUrl, (step) => void steps.push(step));
     return {

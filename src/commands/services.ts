@@ -10,7 +10,11 @@ import { type Environment, jobsOf, openRuntime, type Runtime } from './runtime.t
 
 /** `hub serve`: the API. Stops cleanly on SIGTERM and SIGINT: no new requests, answers those under way, closes its log chain. */
 export async function serve(environment: Environment): Promise<void> {
-  const runtime = await openRuntime({ environment, local: false });
+  const runtime = await openRuntime({
+    environment,
+    local: false,
+    statementTimeoutMs: (model) => model.limits.query.milliseconds.max,
+  });
   const server = await openServer(runtime);
   runtime.logger.info({ url: server.url }, 'API ready');
   await stopSignal();

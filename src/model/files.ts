@@ -9,21 +9,24 @@ import type { ModelFault } from '../errors.ts';
 export interface SchemaFile {
   /** Path below the schema folder, with forward slashes. */
   file: string;
-  folder: 'catalog' | 'codes' | 'connectors' | 'policies';
+  folder: 'catalog' | 'codes' | 'connectors' | 'policies' | '';
   content: unknown;
 }
 
 const FOLDERS = ['catalog', 'codes', 'connectors', 'policies'] as const;
+/** Files beside the folders. */
+const SINGLE = ['limits.yml'];
 
 /** The texts of a schema folder by path below it (`policies/tax.yml`, `meta/policy.schema.json`): what a model is made of, as it can be kept. */
 export type SchemaTexts = Readonly<Record<string, string>>;
 
-const META = ['catalog', 'subjects', 'codes', 'connector', 'policy'].map((name) => `meta/${name}.schema.json`);
+const META = ['catalog', 'subjects', 'codes', 'connector', 'policy', 'limits'].map((name) => `meta/${name}.schema.json`);
 
 /** Reads what a model is made of below `root`. A folder that is missing is a fault of the model, not of the reading. */
 export function readSchemaTexts(root: string): SchemaTexts {
   const texts: Record<string, string> = {};
   for (const file of META) texts[file] = readFileSync(join(root, file), 'utf8');
+  for (const file of SINGLE) if (existsSync(join(root, file))) texts[file] = readFileSync(join(root, file), 'utf8');
   for (const folder of FOLDERS) {
     const path = join(root, folder);
     if (!existsSync(path)) continue;
@@ -40,17 +43,17 @@ export function parseSchema(texts: SchemaTexts, faults: ModelFault[]): { files: 
   for (const file of META) validators.set(file, ajv.compile(JSON.parse(texts[file] ?? '{}') as object));
   const hash = createHash('sha256');
   const files: SchemaFile[] = [];
-  for (const folder of FOLDERS) {
+  for (const folder of [...FOLDERS, ''] as const) {
     const names = Object.keys(texts)
-      .filter((file) => file.startsWith(`${folder}/`))
+      .filter((file) => (folder === '' ? SINGLE.includes(file) : file.startsWith(`${folder}/`)))
       .sort();
-    if (names.length === 0) faults.push({ file: folder, path: '', reason: 'folder is missing' });
+    if (names.length === 0 && folder !== '') faults.push({ file: folder, path: '', reason: 'folder is missing' });
     for (const file of names) {
       const text = texts[file] ?? '';
       hash.update(`${file}\0${text}\0`);
       const content = parseYaml(file, text, faults);
       if (content === undefined) continue;
-      const validate = validators.get(schemaOf(folder, file.slice(folder.length + 1)));
+      const validate = validators.get(schemaOf(folder, file));
       if (validate !== undefined && !validate(content)) {
         for (const error of worthSaying(validate.errors ?? [])) faults.push({ file, path: error.instancePath, reason: reasonOf(error) });
         continue;
@@ -61,11 +64,9 @@ export function parseSchema(texts: SchemaTexts, faults: ModelFault[]): { files: 
   return { files, digest: hash.digest('hex').slice(0, 12) };
 }
 
-function schemaOf(folder: (typeof FOLDERS)[number], name: string): string {
-  const kind = { catalog: name === 'subjects.yml' ? 'subjects' : 'catalog', codes: 'codes', connectors: 'connector', policies: 'policy' }[
-    folder
-  ];
-  return `meta/${kind}.schema.json`;
+function schemaOf(folder: SchemaFile['folder'], file: string): string {
+  const kinds = { catalog: 'catalog', codes: 'codes', connectors: 'connector', policies: 'policy', '': file.replace('.yml', '') };
+  return `meta/${file === 'catalog/subjects.yml' ? 'subjects' : kinds[folder]}.schema.json`;
 }
 
 function parseYaml(file: string, text: string, faults: ModelFault[]): unknown {

@@ -5,7 +5,7 @@ import { type ConnectorYaml, toConnector } from './connectors.ts';
 import { parseSchema, readSchemaTexts, type SchemaTexts } from './files.ts';
 import { MANUAL, manualConnector } from './manual.ts';
 import { type PolicyYaml, toDuties, toRules } from './policies.ts';
-import type { Model, SubjectKind, SubjectType } from './types.ts';
+import type { Limits, Model, SubjectKind, SubjectType } from './types.ts';
 
 /**
  * Loads all of `schema/` below `root`, checks every file by its JSON Schema and all of them against each other.
@@ -28,6 +28,8 @@ export function modelOf(texts: SchemaTexts): Model {
     connectors: new Map(),
     rules: [],
     duties: [],
+    // Where there are none it is a fault, and no process gets to see them.
+    limits: (files.find(({ file }) => file === 'limits.yml')?.content ?? {}) as Limits,
   };
   const claim = (part: string, file: string) => {
     const earlier = origin.get(part);
@@ -51,6 +53,7 @@ export function modelOf(texts: SchemaTexts): Model {
     }
   }
   if (model.subjects.size === 0) faults.push({ file: 'catalog/subjects.yml', path: '', reason: 'is missing or invalid' });
+  if (!files.some(({ file }) => file === 'limits.yml')) faults.push({ file: 'limits.yml', path: '', reason: 'is missing or invalid' });
   model.categories = new Map([...model.categories].sort(([a], [b]) => a - b));
   if (claim(`connector:${MANUAL}`, 'catalog')) model.connectors.set(MANUAL, manualConnector(model.categories));
   for (const { file, folder, content } of files) {

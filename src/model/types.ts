@@ -268,6 +268,32 @@ export interface Duty {
   article: string;
 }
 
+/* ---- limits ---- */
+
+/** One bound of a request: `zh` stands in the refusal. */
+export interface Limit extends Label {
+  max: number;
+}
+export type QueryLimit =
+  | 'bytes'
+  | 'json'
+  | 'tokens'
+  | 'nesting'
+  | 'definitions'
+  | 'aliases'
+  | 'directives'
+  | 'repeats'
+  | 'breadth'
+  | 'roots'
+  | 'depth'
+  | 'fields'
+  | 'rows'
+  | 'milliseconds'
+  | 'answer';
+export interface Limits {
+  query: Readonly<Record<QueryLimit, Limit>>;
+}
+
 export interface Model {
   /** Short hash of all files: goes into every log entry as the policy version. */
   version: string;
@@ -277,4 +303,5 @@ export interface Model {
   connectors: Map<string, Connector>;
   rules: PolicyRule[];
   duties: Duty[];
+  limits: Limits;
 }

@@ -15,19 +15,22 @@ import { Refused } from '../errors.ts';
 import type { Kind, LogEntry, Outcome } from '../log/entry.ts';
 import { tokeniseVariables } from '../log/tokens.ts';
 import type { QueryLog, Receipt } from '../log/writer.ts';
-import type { Model } from '../model/types.ts';
+import type { Limits, Model } from '../model/types.ts';
 import type { Keys } from '../store/keys.ts';
 import { openReader } from '../store/reader.ts';
 import type { Sql } from '../store/sql.ts';
+import { within } from '../store/within.ts';
 import { openBatches } from './batches.ts';
 import type { Context } from './context.ts';
 import { introspectionIn, isIntrospection } from './coordinates.ts';
 import { type Deciding, deciding } from './decision.ts';
-import { checkLimits } from './limits.ts';
+import { rowsOf } from './limits.ts';
 import { declaredVariables, enumValues, withoutDigits, withoutLiterals } from './literals.ts';
 import { introspect, openProjections } from './projection.ts';
 import { checkedPurpose, loggedPurpose } from './purpose.ts';
 import { checkTexts } from './texts.ts';
+import { sizeOf } from './serialise.ts';
+import { refuseOver } from './shape.ts';
 import { asGraphQLError, deniedError, FAILURES, isInvalid, textOf } from './refusal.ts';
 
 export interface Answering {
@@ -36,6 +39,7 @@ export interface Answering {
   sql: Sql;
   keys: Keys;
   log: QueryLog;
+  limits: Limits;
   /** Told why the log could not be written. */
   onError: (error: unknown) => void;
 }
@@ -76,10 +80,10 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
           const { body, http } = request.response;
           if (body.kind !== 'single') return;
           const result = body.singleResult;
-          const failure = result.errors?.find((e) => FAILURES.has(codeOf(e)));
+          const failure = result.errors?.find((e) => FAILURES.has(codeOf(e))) ?? tooLarge(hub, result.data);
           if (failure) {
             body.singleResult = { errors: [failure] };
-            http.status = codeOf(failure) === 'UNAVAILABLE' ? 503 : 500;
+            http.status = STATUS[codeOf(failure)] ?? 500;
           } else addDenials(request, result as { errors?: readonly GraphQLFormattedError[] });
           try {
             const receipt = await hub.log.append(await entryOf(hub, request, failure && codeOf(failure)));
@@ -98,6 +102,16 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
       };
     },
   };
+}
+
+const STATUS: Readonly<Record<string, number>> = { UNAVAILABLE: 503, DEADLINE_EXCEEDED: 503, ANSWER_TOO_LARGE: 400 };
+
+/** The error in place of an answer that is too long to be sent; undefined for all others. */
+function tooLarge(hub: Answering, data: unknown): GraphQLFormattedError | undefined {
+  const { max } = hub.limits.query.answer;
+  if (sizeOf(data) <= max) return undefined;
+  const message = `应答超出 ${max} 字节的上限,请减少每页条数或字段`;
+  return { message, extensions: { code: 'ANSWER_TOO_LARGE', limit: 'answer', allowed: max } };
 }
 
 /** A change is in the log before it is made: should its outcome never be logged, the intent is there to be followed up. */
@@ -125,7 +139,7 @@ function grantRequest(hub: Answering, decisions: Deciding, request: Request): vo
     throw new Refused('OPERATION_NOT_SUPPORTED', '一次请求只能提交一项变更', { status: 400 });
   }
   const variables = coercedVariables(hub.schema, request);
-  checkLimits(hub.schema, document, request.operation, variables);
+  refuseOver(hub.limits, 'rows', rowsOf(hub.schema, document, request.operation, variables));
   checkTexts(document, variables);
   const introspection = introspectionIn(document, request.operationName ?? '');
   if (introspection === 'part') throw new Refused('INTROSPECTION_ALONE', '接口结构须单独查询,不得与数据同查', { status: 400 });
@@ -139,13 +153,14 @@ function grantRequest(hub: Answering, decisions: Deciding, request: Request): vo
       throw new Refused('ACCESS_DENIED', '查询包含未授权字段,按严格模式整体拒绝', { status: 403, details });
     }
   }
-  const reader = openReader(hub.sql, hub.keys, hub.model, grant);
+  const deadline = context.startedAt + hub.limits.query.milliseconds.max;
+  const reader = openReader(within(hub.sql, deadline), hub.keys, hub.model, grant);
   context.granted = { grant, reader, batches: openBatches(reader) };
 }
 
 /** The variables as execution will see them, defaults included: a condition is a condition wherever it is written. */
 function coercedVariables(schema: GraphQLSchema, { operation, request }: Request): Record<string, unknown> {
-  const { coerced, errors } = getVariableValues(schema, operation?.variableDefinitions ?? [], request.variables ?? {});
+  const { coerced, errors } = getVariableValues(schema, operation?.variableDefinitions ?? [], request.variables ?? {}, { maxErrors: 1 });
   const [error] = errors ?? [];
   if (error === undefined) return coerced ?? {};
   throw new GraphQLError(error.message, { nodes: error.nodes, extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } } });

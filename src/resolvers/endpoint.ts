@@ -4,7 +4,7 @@ import type { Caller, Purpose } from '../access/caller.ts';
 import { Refused } from '../errors.ts';
 import type { QueryLog } from '../log/writer.ts';
 import { dayInShanghai } from '../mapping/dates.ts';
-import type { Model } from '../model/types.ts';
+import type { Limits, Model } from '../model/types.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Pool } from '../store/sql.ts';
 import { ANONYMOUS, type Callers } from './callers.ts';
@@ -12,6 +12,7 @@ import type { Context } from './context.ts';
 import { statedPurpose } from './purpose.ts';
 import { textOf } from './refusal.ts';
 import { type MediaType, mediaTypeOf, readRequest } from './request.ts';
+import { checkShape } from './shape.ts';
 import { refusedEntry } from './unanswered.ts';
 
 export interface EndpointOptions {
@@ -20,6 +21,8 @@ export interface EndpointOptions {
   keys: Keys;
   log: QueryLog;
   callers: Callers;
+  /** Unless given those of the model. */
+  limits?: Limits;
   now: () => Date;
   /** Told of every error that is not a refusal; gets no personal data. */
   onError: (error: unknown) => void;
@@ -45,13 +48,16 @@ export async function answer(
     known.caller = await options.callers.identify(request.headers.authorization);
     known.mediaType = mediaTypeOf(request.headers.accept);
     known.purpose = statedPurpose(request.headers, {});
+    const { limits = options.model.limits } = options;
     const today = dayInShanghai(options.now());
     const { method, query, operationName, variables, extensions } = readRequest(
       { method: request.method, url: request.url, headers: request.headers, body: request.body },
+      limits,
       today,
     );
     known.purpose = statedPurpose(request.headers, extensions);
     if (!query) throw new Refused('BAD_REQUEST', textOf('BAD_REQUEST'), { status: 400 });
+    checkShape(query, limits);
     const context: Context = {
       startedAt,
       ...known,

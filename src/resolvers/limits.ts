@@ -16,121 +16,54 @@ import {
   SchemaMetaFieldDef,
   type SelectionSetNode,
   TypeMetaFieldDef,
-  visit,
 } from 'graphql';
-import { Refused } from '../errors.ts';
 import { MAX_PAGE } from '../store/rows.ts';
-
-/** Tokens of a document; the parser stops there. It bounds what parsing and validation can cost. */
-export const MAX_TOKENS = 2000;
-
-/** What one operation may ask for, fragments expanded wherever they are spread. */
-const LIMITS = { depth: 12, aliases: 60, roots: 20, fields: 2000, rows: 20_000 };
-type Limited = keyof typeof LIMITS;
-
-const NAMES: Record<Limited, string> = {
-  depth: '嵌套层数',
-  aliases: '别名数',
-  roots: '顶层字段数',
-  fields: '字段总数',
-  rows: '可能返回的行数',
-};
 
 /** How many things a list without a page size is taken to hold. */
 const LIST = 10;
 
-/** The cost of a selection set, executed once. `rows`: page sizes, multiplied along the path and added up. */
-interface Cost {
-  depth: number;
-  fields: number;
-  rows: number;
-}
-
 /**
- * Refuses an operation that would cost too much, from its text and variables alone and before anything runs: throws `Refused` QUERY_TOO_LARGE
- * (400) that names the limit. The document MUST be valid (no cycle of fragments). Each fragment is measured once, so that the measuring itself
- * is linear: fragments that spread one another twice double what is executed with every line of the document, not what is measured.
+ * How many rows an operation may bring, from its text and variables alone and before anything runs: page sizes, multiplied along the path and
+ * added up. A size that cannot be told is the largest one. The document MUST be valid (no cycle of fragments). Each fragment is measured once,
+ * so that the measuring itself is linear.
  */
-export function checkLimits(
+export function rowsOf(
   schema: GraphQLSchema,
   document: DocumentNode,
   operation: OperationDefinitionNode,
   variables: Readonly<Record<string, unknown>>,
-): void {
-  let aliases = 0;
-  visit(document, { Field: (node) => void (aliases += node.alias ? 1 : 0) });
-  refuseOver('aliases', aliases);
-  const measure = measuring(schema, document, variables);
-  const root = schema.getRootType(operation.operation) ?? undefined;
-  const { depth, fields, rows } = measure.cost(operation.selectionSet, root);
-  refuseOver('roots', measure.width(operation.selectionSet));
-  refuseOver('depth', depth);
-  refuseOver('fields', fields);
-  refuseOver('rows', rows);
-}
-
-function refuseOver(limit: Limited, value: number): void {
-  const allowed = LIMITS[limit];
-  if (value <= allowed) return;
-  throw new Refused('QUERY_TOO_LARGE', `查询超出规模限制:${NAMES[limit]}上限为 ${allowed}`, { status: 400, details: { limit, allowed } });
-}
-
-function measuring(schema: GraphQLSchema, document: DocumentNode, variables: Readonly<Record<string, unknown>>) {
+): number {
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions)
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
-  const costs = new Map<string, Cost>();
-  const widths = new Map<string, number>();
+  const known = new Map<string, number>();
 
-  function costOfFragment(name: string): Cost {
+  function ofFragment(name: string): number {
     const fragment = fragments.get(name);
-    const known = costs.get(name);
-    if (known || !fragment) return known ?? { depth: 0, fields: 0, rows: 0 };
-    const found = cost(fragment.selectionSet, schema.getType(fragment.typeCondition.name.value));
-    costs.set(name, found);
-    return found;
+    const measured = known.get(name);
+    if (measured !== undefined || !fragment) return measured ?? 0;
+    const rows = ofSet(fragment.selectionSet, schema.getType(fragment.typeCondition.name.value));
+    known.set(name, rows);
+    return rows;
   }
 
-  function costOfField(node: FieldNode, parent: GraphQLNamedType | undefined): Cost {
+  function ofField(node: FieldNode, parent: GraphQLNamedType | undefined): number {
+    if (!node.selectionSet) return 0;
     const field = fieldOf(parent, node.name.value);
-    if (!node.selectionSet) return { depth: 1, fields: 1, rows: 0 };
-    const below = cost(node.selectionSet, field && getNamedType(field.type));
+    const below = ofSet(node.selectionSet, field && getNamedType(field.type));
     const times = field ? countOf(field, node, variables) : 0;
-    // graphql-js bounds the nesting of introspection by a rule of its own; its chains of `ofType` are deeper than any question about data.
-    const depth = field === SchemaMetaFieldDef || field === TypeMetaFieldDef ? 1 : below.depth + 1;
-    return { depth, fields: below.fields + 1, rows: times === 0 ? below.rows : times * (1 + below.rows) };
+    return times === 0 ? below : times * (1 + below);
   }
 
-  function cost(set: SelectionSetNode, parent: GraphQLNamedType | undefined): Cost {
-    const total = { depth: 0, fields: 0, rows: 0 };
-    for (const node of set.selections) {
-      const one =
-        node.kind === Kind.FIELD
-          ? costOfField(node, parent)
-          : node.kind === Kind.FRAGMENT_SPREAD
-            ? costOfFragment(node.name.value)
-            : cost(node.selectionSet, node.typeCondition ? schema.getType(node.typeCondition.name.value) : parent);
-      total.depth = Math.max(total.depth, one.depth);
-      total.fields += one.fields;
-      total.rows += one.rows;
-    }
-    return total;
-  }
-
-  /** The fields of a selection set itself, those of its fragments included. */
-  function width(set: SelectionSetNode): number {
+  function ofSet(set: SelectionSetNode, parent: GraphQLNamedType | undefined): number {
     return set.selections.reduce((sum, node) => {
-      if (node.kind === Kind.FIELD) return sum + 1;
-      if (node.kind === Kind.INLINE_FRAGMENT) return sum + width(node.selectionSet);
-      const name = node.name.value;
-      const fragment = fragments.get(name);
-      const own = widths.get(name) ?? (fragment ? width(fragment.selectionSet) : 0);
-      widths.set(name, own);
-      return sum + own;
+      if (node.kind === Kind.FIELD) return sum + ofField(node, parent);
+      if (node.kind === Kind.FRAGMENT_SPREAD) return sum + ofFragment(node.name.value);
+      return sum + ofSet(node.selectionSet, node.typeCondition ? schema.getType(node.typeCondition.name.value) : parent);
     }, 0);
   }
 
-  return { cost, width };
+  return ofSet(operation.selectionSet, schema.getRootType(operation.operation) ?? undefined);
 }
 
 function fieldOf(parent: GraphQLNamedType | undefined, name: string): GraphQLField<unknown, unknown> | undefined {

@@ -28,9 +28,9 @@ export function withoutLiterals(document: DocumentNode): DocumentNode {
   });
 }
 
-/** A name without runs of six digits and more. */
+/** A name without runs of six digits and more, and no longer than any name of the graph: the log keeps no text of a caller's making. */
 export function withoutDigits(name: string): string {
-  return name.replaceAll(/\d{6,}/g, '_');
+  return name.slice(0, 64).replaceAll(/\d{6,}/g, '_');
 }
 
 /** The given variables as the log may tokenise them: the declared ones, and only when they fit, so that no key is of the caller's making. */
@@ -40,7 +40,7 @@ export function declaredVariables(
   given: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const definitions: readonly VariableDefinitionNode[] = operation?.variableDefinitions ?? [];
-  if (getVariableValues(schema, definitions, given).errors) return {};
+  if (getVariableValues(schema, definitions, given, { maxErrors: 1 }).errors) return {};
   const names = definitions.map(({ variable }) => variable.name.value).filter((name) => Object.hasOwn(given, name));
   return Object.fromEntries(names.map((name) => [withoutDigits(name), given[name]]));
 }

@@ -21,7 +21,13 @@ const TEXTS: Readonly<Record<string, string>> = {
 const TOO_LARGE = /more tha[tn] \d+ tokens|Maximum call stack/;
 const TELLS = new Set(['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT', 'BAD_REQUEST']);
 /** Errors of ours: no data leaves beside them. */
-export const FAILURES: ReadonlySet<string> = new Set(['INTERNAL_SERVER_ERROR', 'UNAVAILABLE', 'LOG_UNAVAILABLE']);
+export const FAILURES: ReadonlySet<string> = new Set([
+  'INTERNAL_SERVER_ERROR',
+  'UNAVAILABLE',
+  'LOG_UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'ANSWER_TOO_LARGE',
+]);
 
 /** Refused for the form of the HTTP request. */
 const OF_HTTP = new Set([
@@ -41,7 +47,10 @@ export function isInvalid(code: string): boolean {
 /** One error as the caller sees it: a Chinese message, a stable code, never a stack, a value or a statement. */
 export function formatError(formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError {
   const original = thrownBy(unwrapResolverError(error));
-  const place = { ...(formatted.locations ? { locations: formatted.locations } : {}), ...(formatted.path ? { path: formatted.path } : {}) };
+  const place = {
+    ...(formatted.locations ? { locations: formatted.locations.slice(0, MAX_PLACES) } : {}),
+    ...(formatted.path ? { path: formatted.path } : {}),
+  };
   if (original instanceof Refused) return { message: original.message, ...place, extensions: { code: original.code, ...original.details } };
   const code = isUnavailable(original)
     ? 'UNAVAILABLE'
@@ -54,7 +63,7 @@ export function formatError(formatted: GraphQLFormattedError, error: unknown): G
     return { message: formatted.message, ...place, extensions: withoutMark(formatted.extensions) };
   const text = TEXTS[code] ?? TEXTS['INTERNAL_SERVER_ERROR'] ?? code;
   return {
-    message: TELLS.has(code) ? `${text}:${withoutValues(formatted.message)}` : text,
+    message: TELLS.has(code) ? `${text}:${withoutValues(formatted.message).slice(0, MAX_DETAIL)}` : text,
     ...(FAILURES.has(code) ? {} : place),
     extensions: { code: TEXTS[code] ? code : 'INTERNAL_SERVER_ERROR' },
   };
@@ -65,6 +74,12 @@ function thrownBy(error: unknown): unknown {
   return typeof error === 'object' && error !== null && 'thrownValue' in error ? error.thrownValue : error;
 }
 
+/** Of one error: places in the document, and characters of what graphql-js says. */
+const MAX_PLACES = 3;
+const MAX_DETAIL = 120;
+/** A name that someone made as long as a page would make the refusal as long. */
+const LONG_NAME = /(\w{60})\w+/g;
+
 /** What graphql-js says of a request, without the values it quotes: a number written at the wrong place is repeated nowhere. */
 function withoutValues(message: string): string {
   return message
@@ -73,7 +88,8 @@ function withoutValues(message: string): string {
     .replace(/ value: .*$/s, ' value')
     .replace(/\b(Name|Int|Float|String|BlockString) ".*"/s, '$1')
     .replace(/^Value ".*" does not/s, 'Value does not')
-    .replaceAll(/\d{6,}/g, '…');
+    .replaceAll(/\d{6,}/g, '…')
+    .replaceAll(LONG_NAME, '$1…');
 }
 
 function withoutMark(extensions: Record<string, unknown>): Record<string, unknown> {

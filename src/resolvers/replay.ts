@@ -6,7 +6,6 @@ import type { Placed } from '../log/read.ts';
 import type { Model } from '../model/types.ts';
 import { dayInShanghai } from '../mapping/dates.ts';
 import { type Deciding, deciding } from './decision.ts';
-import { MAX_TOKENS } from './limits.ts';
 import { enumValues, loggedVariables, withPlaceholders } from './literals.ts';
 
 /** What a change of the policies would do to the queries of one department, role and purpose. */
@@ -144,7 +143,7 @@ export async function replay(of: Replaying): Promise<ReplayReport> {
 /** A document of the log, where the graph of today has what it asks for. */
 function readDocument(schema: GraphQLSchema, text: string): DocumentNode | undefined {
   try {
-    const document = withPlaceholders(schema, parse(text, { maxTokens: MAX_TOKENS }));
+    const document = withPlaceholders(schema, parse(text));
     return validate(schema, document, undefined, { maxErrors: 1, hideSuggestions: true }).length > 0 ? undefined : document;
   } catch {
     return undefined;

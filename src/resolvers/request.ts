@@ -1,14 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { Refused } from '../errors.ts';
 import { classify } from '../identity/classify.ts';
+import type { Limits } from '../model/types.ts';
 import { textOf } from './refusal.ts';
+import { refuseOver } from './shape.ts';
 
 /** What /graphql takes, by the GraphQL-over-HTTP specification: JSON by POST, and questions by GET. Everything is refused here that needs no look at the document. */
-
-/** Largest request body, in bytes. Anything longer is refused before it is parsed. */
-export const BODY_LIMIT = 64 * 1024;
-/** How deep the JSON of a request may nest: the deepest input of the graph is not half as deep. */
-const JSON_DEPTH = 32;
 
 /** The two media types of an answer. Under the older one a document that is wrong is answered with status 200. */
 export type MediaType = 'application/json' | 'application/graphql-response+json';
@@ -52,11 +49,11 @@ interface Message {
 }
 
 /** One request to /graphql. Throws `Refused` MALFORMED_REQUEST, BAD_REQUEST, UNSUPPORTED_MEDIA_TYPE, QUERY_TOO_LARGE or NUMBER_IN_ADDRESS. `today` as YYYY-MM-DD. */
-export function readRequest(message: Message, today: string): GraphRequest {
-  return message.method === 'GET' ? fromAddress(message.url, today) : fromBody(message);
+export function readRequest(message: Message, limits: Limits, today: string): GraphRequest {
+  return message.method === 'GET' ? fromAddress(message.url, limits, today) : fromBody(message, limits);
 }
 
-function fromBody({ headers, body }: Message): GraphRequest {
+function fromBody({ headers, body }: Message, limits: Limits): GraphRequest {
   const [type = '', ...parameters] = String(headers['content-type'] ?? '')
     .toLowerCase()
     .split(';')
@@ -65,14 +62,14 @@ function fromBody({ headers, body }: Message): GraphRequest {
   const plain = headers['content-encoding'] === undefined || headers['content-encoding'] === 'identity';
   if (type !== 'application/json' || !plain || (charset !== undefined && !/^"?utf-?8"?$/.test(charset)))
     throw new Refused('UNSUPPORTED_MEDIA_TYPE', '请求正文须为未压缩的 application/json(UTF-8)', { status: 415 });
-  return { method: 'POST', ...partsOf(parsed(textOfBody(body), '请求正文不是有效的 JSON 对象')) };
+  return { method: 'POST', ...partsOf(parsed(textOfBody(body), limits, '请求正文不是有效的 JSON 对象')) };
 }
 
 /**
  * A question by GET stands in the address, and addresses stand in the logs of proxies and browsers. So a number of a person in one is refused
  * whatever is asked: the client that does it is found out with its first test.
  */
-function fromAddress(url: string, today: string): GraphRequest {
+function fromAddress(url: string, limits: Limits, today: string): GraphRequest {
   const search = new URLSearchParams(url.includes('?') ? url.slice(url.indexOf('?') + 1) : '');
   for (const [number] of [...search.values()].join('\n').matchAll(/(?<!\d)(?:\d{17}[\dXx]|\d{15})(?!\d)/g)) {
     const found = classify(number, today);
@@ -86,7 +83,7 @@ function fromAddress(url: string, today: string): GraphRequest {
   };
   const json = (name: string): unknown => {
     const text = one(name);
-    return text === undefined || text === '' ? undefined : parsed(text, `参数 ${name} 不是有效的 JSON 对象`);
+    return text === undefined || text === '' ? undefined : parsed(text, limits, `参数 ${name} 不是有效的 JSON 对象`);
   };
   return {
     method: 'GET',
@@ -128,12 +125,8 @@ function textOfBody(body: unknown): string {
   }
 }
 
-function parsed(text: string, message: string): Record<string, unknown> {
-  if (deepest(text) > JSON_DEPTH)
-    throw new Refused('QUERY_TOO_LARGE', `${textOf('QUERY_TOO_LARGE')}:JSON 嵌套层数上限为 ${JSON_DEPTH}`, {
-      status: 400,
-      details: { limit: 'json', allowed: JSON_DEPTH },
-    });
+function parsed(text: string, limits: Limits, message: string): Record<string, unknown> {
+  refuseOver(limits, 'json', deepest(text));
   try {
     const value: unknown = JSON.parse(text);
     if (isObject(value)) return value;
@@ -164,9 +157,9 @@ function deepest(text: string): number {
  * The bytes of a body. Rejects with `Refused` BODY_TOO_LARGE (413) as soon as there are too many, or REQUEST_TIMEOUT (408) when they do not
  * arrive in time: a sender that drips holds one socket for as long as that, and nothing else.
  */
-export async function readBody(payload: IncomingMessage, timeoutMs: number): Promise<Buffer> {
+export async function readBody(payload: IncomingMessage, limit: number, timeoutMs: number): Promise<Buffer> {
   const tooLarge = () => new Refused('BODY_TOO_LARGE', '请求内容过大', { status: 413 });
-  if (Number(payload.headers['content-length'] ?? 0) > BODY_LIMIT) throw tooLarge();
+  if (Number(payload.headers['content-length'] ?? 0) > limit) throw tooLarge();
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -179,7 +172,7 @@ export async function readBody(payload: IncomingMessage, timeoutMs: number): Pro
     };
     const take = (chunk: Buffer): void => {
       bytes += chunk.length;
-      if (bytes > BODY_LIMIT) end(tooLarge());
+      if (bytes > limit) end(tooLarge());
       else chunks.push(chunk);
     };
     const timer = setTimeout(() => end(new Refused('REQUEST_TIMEOUT', '请求正文未在规定时间内到达', { status: 408 })), timeoutMs);

@@ -12,10 +12,10 @@ import { Refused } from '../errors.ts';
 import { answering } from './answer.ts';
 import type { Context } from './context.ts';
 import { answer, type EndpointOptions, refuse } from './endpoint.ts';
-import { MAX_TOKENS } from './limits.ts';
 import { formatError, textOf } from './refusal.ts';
 import { readBody } from './request.ts';
 import { buildGraph } from './schema.ts';
+import { stringify } from './serialise.ts';
 
 export interface ServerOptions extends EndpointOptions {
   host: string;
@@ -33,19 +33,23 @@ export interface Server {
 /** A body has this long to arrive, and a whole request (what else it may drip) a little longer. */
 const BODY_MS = 10_000;
 const REQUEST_MS = 15_000;
+/** Errors of a document that is wrong in many places: the first ones help, the rest would make a long answer. */
+const MAX_ERRORS = 2;
 const CONSOLE_CSP =
   "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** The API: `/graphql`, `GET /health`, `GET /ready`, and the console's static files. */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { model, pool, keys, log } = options;
+  const { model, pool, keys, log, limits = model.limits } = options;
   const schema = buildGraph(model);
   const apollo = new ApolloServer<Context>({
     schema,
     introspection: true,
     allowBatchedHttpRequests: false,
     persistedQueries: false,
-    parseOptions: { maxTokens: MAX_TOKENS },
+    parseOptions: { maxTokens: limits.query.tokens.max },
+    validationOptions: { maxErrors: MAX_ERRORS },
+    stringifyResult: stringify,
     hideSchemaDetailsFromClientErrors: true,
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
@@ -58,7 +62,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginUsageReportingDisabled(),
-      answering({ model, schema, sql: pool, keys, log, onError: options.onError }),
+      answering({ model, schema, sql: pool, keys, log, limits, onError: options.onError }),
     ],
   });
   await apollo.start();
@@ -70,7 +74,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     exposeHeadRoutes: false,
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', async (_request: FastifyRequest, payload: IncomingMessage) => readBody(payload, BODY_MS));
+  app.addContentTypeParser('*', async (_request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, limits.query.bytes.max, BODY_MS),
+  );
   app.addHook('onSend', async (_request, reply) => {
     void reply.headers({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
   });

@@ -3,9 +3,10 @@ import type { Caller } from '../access/caller.ts';
 import type { Decision, Scope } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
 import { deciding } from './decision.ts';
-import { checkLimits, MAX_TOKENS } from './limits.ts';
+import { rowsOf } from './limits.ts';
 import { checkedPurpose } from './purpose.ts';
 import { textOf } from './refusal.ts';
+import { checkShape, refuseOver } from './shape.ts';
 import type { Model } from '../model/types.ts';
 
 /** What a query would get: its shape, never its data (U5). */
@@ -37,16 +38,17 @@ export interface Supposed {
 export function simulate(schema: GraphQLSchema, model: Model, supposed: Supposed): Simulated {
   const nothing = { rules: [], decisions: [], scopes: [] };
   try {
-    const document = parse(supposed.document, { maxTokens: MAX_TOKENS });
+    checkShape(supposed.document, model.limits);
+    const document = parse(supposed.document);
     const [fault] = validate(schema, document, undefined, { maxErrors: 1, hideSuggestions: true });
     if (fault)
       return { outcome: 'invalid', code: 'GRAPHQL_VALIDATION_FAILED', message: said('GRAPHQL_VALIDATION_FAILED', fault), ...nothing };
     const operation = getOperationAST(document, supposed.operationName || undefined);
     if (!operation)
       return { outcome: 'invalid', code: 'OPERATION_RESOLUTION_FAILURE', message: textOf('OPERATION_RESOLUTION_FAILURE'), ...nothing };
-    const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], supposed.variables);
+    const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], supposed.variables, { maxErrors: 1 });
     if (!coerced || errors) return { outcome: 'invalid', code: 'BAD_USER_INPUT', message: textOf('BAD_USER_INPUT'), ...nothing };
-    checkLimits(schema, document, operation, coerced);
+    refuseOver(model.limits, 'rows', rowsOf(schema, document, operation, coerced));
     const purpose = checkedPurpose(model, supposed.purpose);
     const question = {
       document,

@@ -7,7 +7,7 @@ import type { LogEntry } from '../../src/log/entry.ts';
 import { ensureLogPartitions } from '../../src/log/partitions.ts';
 import { openLog, type QueryLog } from '../../src/log/writer.ts';
 import { findStream } from '../../src/model/load.ts';
-import type { Model, PullStream } from '../../src/model/types.ts';
+import type { Limits, Model, PullStream, QueryLimit } from '../../src/model/types.ts';
 import { openCallers } from '../../src/resolvers/callers.ts';
 import { startServer } from '../../src/resolvers/server.ts';
 import { mintToken, type TokenRequest } from '../../src/resolvers/token.ts';
@@ -74,7 +74,7 @@ export interface TestHub {
   token(request?: Partial<TokenRequest>): Promise<string>;
   ask(query: string, asking?: Asking): Promise<Answer>;
   /** A request to /graphql as it is, for those that are no queries. */
-  send(body: string | undefined, asking?: Asking, method?: string): Promise<Answer>;
+  send(body: string | Buffer<ArrayBuffer> | undefined, asking?: Asking, method?: string): Promise<Answer>;
   /** The log of this hub, oldest first. */
   entries(): Promise<LogRow[]>;
   /** What `work` gives, and the entries that it added. */
@@ -90,6 +90,8 @@ export interface HubOptions {
   logDeadlineMs?: number;
   /** Key ring; a new one when left out. */
   ring?: string;
+  /** Limits of one request that differ from those of the model. */
+  limits?: Partial<Record<QueryLimit, number>>;
 }
 
 /** Stores the world through one stream, as a page of it would be. */
@@ -113,6 +115,7 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
     pool,
     keys,
     log,
+    limits: limitsOf(model, options.limits ?? {}),
     callers: await openCallers(model, { issuer: ISSUER, audience: AUDIENCE, jwksUrl: undefined, data }),
     host: '127.0.0.1',
     port: 0,
@@ -190,6 +193,14 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
       await rm(data, { recursive: true, force: true });
     },
   };
+}
+
+function limitsOf(model: Model, changes: Partial<Record<QueryLimit, number>>): Limits {
+  const changed = Object.entries(model.limits.query).map(([name, limit]) => [
+    name,
+    { ...limit, max: changes[name as QueryLimit] ?? limit.max },
+  ]);
+  return { ...model.limits, query: Object.fromEntries(changed) as Limits['query'] };
 }
 
 function toAnswer(status: number, text: string): Answer {
