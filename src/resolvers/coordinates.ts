@@ -79,15 +79,20 @@ export function introspectionIn(document: DocumentNode, operation: string): 'all
   return asks ? 'part' : 'none';
 }
 
-/** Whether an operation asks for nothing but the schema itself. */
+/** Whether an operation asks for nothing but the schema itself. The document need not be valid: fragments may go round. */
 export function isIntrospection(document: DocumentNode): boolean {
   const fragments = new Map(
     document.definitions.flatMap((d) => (d.kind === Kind.FRAGMENT_DEFINITION ? [[d.name.value, d.selectionSet]] : [])),
   );
+  const looked = new Set<string>();
   const onlySchema = ({ selections }: SelectionSetNode): boolean =>
     selections.every((selection) => {
       if (selection.kind === Kind.FIELD) return selection.name.value.startsWith('__');
-      const below = selection.kind === Kind.INLINE_FRAGMENT ? selection.selectionSet : fragments.get(selection.name.value);
+      if (selection.kind === Kind.INLINE_FRAGMENT) return onlySchema(selection.selectionSet);
+      // Looked at once: what is not the schema ends the search at its first place.
+      if (looked.has(selection.name.value)) return true;
+      looked.add(selection.name.value);
+      const below = fragments.get(selection.name.value);
       return below !== undefined && onlySchema(below);
     });
   return document.definitions.every(
