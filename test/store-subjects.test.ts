@@ -4,7 +4,7 @@ import { usccFor } from '../src/identity/uscc.ts';
 import type { MappedRecord } from '../src/mapping/record.ts';
 import type { NewIssue } from '../src/store/issues.ts';
 import { undoMerge } from '../src/store/merge.ts';
-import { applyOne, MODEL, openStore, pageOf, pullStreamOf, recordOf, type Store } from './setup/store.ts';
+import { applyOne, during, MODEL, openStore, pageOf, pullStreamOf, recordOf, type Store } from './setup/store.ts';
 
 const STREAM = pullStreamOf('credit-china/penalties');
 const OTHER = pullStreamOf('credit-china/licences');
@@ -29,21 +29,6 @@ const put = (...records: MappedRecord[]) => applyOne(store, STREAM, pageOf(recor
 
 async function rows<R>(text: string): Promise<R[]> {
   return (await store.pool.query<R>(text)).rows;
-}
-
-/** Holds the first transaction that does `event` open for a moment, so that `second` comes while `first` is under way. */
-async function during(event: string, first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<void> {
-  const [table = ''] = / on (\w+)/.exec(event)?.slice(1) ?? [];
-  await store.pool.query(`create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.4); return new; end $$`);
-  await store.pool.query(`create trigger slowly after ${event} execute function slowly()`);
-  try {
-    const earlier = first();
-    while ((await rows(`select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`)).length === 0);
-    await Promise.all([earlier, second()]);
-  } finally {
-    await store.pool.query(`drop trigger slowly on ${table}`);
-    await store.pool.query('drop function slowly()');
-  }
 }
 
 describe('subjects', () => {
@@ -141,6 +126,7 @@ describe('subjects', () => {
     });
     const told = recordOf('p', A, { subject: { ...recordOf('p', A).subject, name: '别名', roles: ['designated-medical-institution'] } });
     await during(
+      store,
       'update on subject for each row when (new.named_by_registration)',
       () => put(registration),
       () => applyOne(store, OTHER, pageOf([told])),
@@ -159,7 +145,7 @@ describe('subjects', () => {
     await put(institution('a', codes(institutionCode)), institution('b', codes(['uscc', A])));
     const merger = () => put(institution('c', codes(['uscc', A], institutionCode)));
     const writer = () => applyOne(store, OTHER, pageOf([institution('d', codes(institutionCode))]));
-    await (mergerFirst ? during(event, merger, writer) : during(event, writer, merger));
+    await (mergerFirst ? during(store, event, merger, writer) : during(store, event, writer, merger));
     expect(await rows('select from record')).toHaveLength(4);
     expect(await rows('select distinct s.merged_into from record r join subject s on s.id = r.subject_id')).toEqual([
       { merged_into: null },

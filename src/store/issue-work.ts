@@ -6,6 +6,8 @@ import type { Model, PullStream } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { enqueue } from './outbox.ts';
 import { storedForms, storeRecords } from './records.ts';
+import { transactionOf } from './repeat.ts';
+import { holdStream } from './runs.ts';
 import { issueContext } from './sealed-places.ts';
 import type { Sql } from './sql.ts';
 
@@ -50,7 +52,10 @@ export async function listIssues(sql: Sql, where: IssueWhere, page: { first: num
  * ISSUE_NOT_FOUND, ISSUE_CLOSED, ISSUE_NOT_REPLAYABLE, or ISSUE_STILL_REFUSED with the rule and place that refuse it now.
  */
 export async function replayIssue(sql: Sql, keys: Keys, model: Model, by: string, id: number, today: string): Promise<Issue> {
-  return sql.transaction(async (tx) => {
+  return transactionOf(sql, async (tx) => {
+    const of = await tx.query<{ connector: string; stream: string }>('select connector, stream from issue where id = $1', [id]);
+    // The stream before its issue, as a page has it.
+    for (const row of of.rows) await holdStream(tx, row);
     const issue = await open(tx, id);
     const stream = findStream(model, `${issue.connector}/${issue.stream}`);
     if (!issue.refused || issue.raw === null || stream?.direction !== 'pull')

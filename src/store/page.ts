@@ -6,9 +6,9 @@ import { type NewIssue, storeIssues } from './issues.ts';
 import type { Keys } from './keys.ts';
 import { enqueue } from './outbox.ts';
 import { storedKey, storeRecords } from './records.ts';
-import { advance, type Run } from './runs.ts';
+import { advance, holdStream, type Run } from './runs.ts';
 import type { Pool, Sql } from './sql.ts';
-import { SubjectRace } from './subjects.ts';
+import { transactionOf } from './repeat.ts';
 
 /** A page of a stream after mapping. `in` = mapped + refused. */
 export interface MappedPage {
@@ -28,13 +28,6 @@ export interface PageResult {
   refused: NewIssue[];
 }
 
-/** Dead-lock, serialisation failure, or a subject made at the same moment: nothing was written, the same page may be tried again. */
-function worthRepeating(error: unknown): boolean {
-  if (error instanceof SubjectRace) return true;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return code === '40P01' || code === '40001';
-}
-
 /**
  * ONE transaction per page (design §3): subjects, records, versions, outbox, issues, ledger and cursor together or not at all, so that a crash
  * repeats a page and changes nothing. Throws `StopStream` when the run was overtaken.
@@ -49,6 +42,7 @@ export async function applyPage(
   today: string,
 ): Promise<PageResult> {
   return transactionOf(pool, async (sql) => {
+    await holdStream(sql, run);
     const records = page.records.map((r) => r.record);
     const { changed, ...result } = await storeRecords(sql, keys, model, stream, records, { id: run.id, today });
     const conflicts = result.conflicts.map((record) => conflictIssue(keys, page, record));
@@ -67,6 +61,7 @@ export async function applyDictionaryPage(
   page: { values: DictionaryValue[]; issues: NewIssue[]; cursor: Json },
 ): Promise<Omit<PageResult, 'queued'>> {
   return transactionOf(pool, async (sql) => {
+    await holdStream(sql, run);
     const result = await storeDictionary(sql, sourceOf(stream), page.values);
     return { ...result, ...(await account(sql, keys, stream, run, page.cursor, result, page.issues)) };
   });
@@ -87,16 +82,6 @@ async function account(
   const issues = refused.length;
   await advance(sql, run, cursor, { pages: 1, in: stored + unchanged + issues, stored, unchanged, issues });
   return { issues, refused };
-}
-
-async function transactionOf<T>(pool: Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await pool.transaction(work);
-    } catch (error) {
-      if (attempt >= 8 || !worthRepeating(error)) throw error;
-    }
-  }
 }
 
 function conflictIssue(keys: Keys, page: MappedPage, record: MappedRecord): NewIssue {

@@ -107,15 +107,24 @@ export async function isPaused(sql: Sql, stream: { connector: string; id: string
   return rowCount > 0;
 }
 
+/**
+ * One writer of a stream at a time, until the transaction ends: the page of a run, or a person who tries a refused record again. MUST come before
+ * any other row of the stream is held, so that the two wait for each other in one order. Throws `StopStream` when the run was overtaken.
+ */
+export async function holdStream(sql: Sql, run: Pick<Run, 'connector' | 'stream'> & { fence?: number }): Promise<void> {
+  const key = [run.connector, run.stream];
+  if (run.fence === undefined) await sql.query('insert into stream_state (connector, stream) values ($1, $2) on conflict do nothing', key);
+  const held = await sql.query(
+    'select from stream_state where connector = $1 and stream = $2 and ($3::bigint is null or fence = $3) for update',
+    [...key, run.fence ?? null],
+  );
+  if (held.rowCount === 0) throw new StopStream('this run was overtaken by a newer run of the stream');
+}
+
 /** Adds to the ledger and moves the cursor, in the transaction of the page. Throws `StopStream` when the run was overtaken. */
 export async function advance(sql: Sql, run: Run, cursor: Json | undefined, counts: Partial<Counts>): Promise<void> {
   const c = { ...NO_COUNTS, ...counts };
-  const held = await sql.query('select from stream_state where connector = $1 and stream = $2 and fence = $3 for update', [
-    run.connector,
-    run.stream,
-    run.fence,
-  ]);
-  if (held.rowCount === 0) throw new StopStream('this run was overtaken by a newer run of the stream');
+  await holdStream(sql, run);
   if (cursor !== undefined) {
     await sql.query('update stream_state set cursor = $3, cursor_at = now() where connector = $1 and stream = $2', [
       run.connector,

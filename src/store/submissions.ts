@@ -5,6 +5,7 @@ import type { Model, PullStream } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { enqueue } from './outbox.ts';
 import { storeRecords } from './records.ts';
+import { transactionOf } from './repeat.ts';
 import { SUBMISSION_CONTEXT } from './sealed-places.ts';
 import type { Sql } from './sql.ts';
 
@@ -85,7 +86,7 @@ export async function reviewSubmission(
   review: { id: number; approve: boolean; reason: string },
   today: string,
 ): Promise<Submission> {
-  return sql.transaction(async (tx) => {
+  return transactionOf(sql, async (tx) => {
     const { rows } = await tx.query<Submission & { sealed: string; entered_by: string }>(
       `select ${COLUMNS}, sealed, entered_by from submission where id = $1 and starts_with(region, $2) for update`,
       [review.id, actor.region],

@@ -17,10 +17,11 @@ const CHANGES = {
   // The cursor moves in a transaction of its own before the page is stored, which takes its time: few kills are enough to fall between.
   'cursor-first': [
     'src/store/page.ts',
-    '  return transactionOf(pool, async (sql) => {\n    const records =',
+    '  return transactionOf(pool, async (sql) => {\n    await holdStream(sql, run);\n    const records =',
     `  await transactionOf(pool, (sql) => advance(sql, run, page.cursor, {}));
      await new Promise((resolve) => setTimeout(resolve, 200));
      return transactionOf(pool, async (sql) => {
+       await holdStream(sql, run);
        const records =`,
   ],
   // Whatever arrives last is the newest.

@@ -89,3 +89,18 @@ export function apply(store: Store, stream: PullStream, run: HeldRun, page: Mapp
 export function applyOne(store: Store, stream: PullStream, page: MappedPage): Promise<PageResult> {
   return inRun(store, stream, (run) => apply(store, stream, run, page));
 }
+
+/** Holds the first transaction that does `event` open for a moment, so that `second` comes while `first` is under way. */
+export async function during({ pool }: Store, event: string, first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<void> {
+  const [table = ''] = / on (\w+)/.exec(event)?.slice(1) ?? [];
+  await pool.query(`create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.4); return new; end $$`);
+  await pool.query(`create trigger slowly after ${event} execute function slowly()`);
+  try {
+    const earlier = first();
+    while ((await pool.query(`select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`)).rowCount === 0);
+    await Promise.all([earlier, second()]);
+  } finally {
+    await pool.query(`drop trigger slowly on ${table}`);
+    await pool.query('drop function slowly()');
+  }
+}
