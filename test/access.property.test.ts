@@ -9,7 +9,7 @@ import type { Model, PolicyRule } from '../src/model/types.ts';
 import { openKeys } from '../src/store/keys.ts';
 import { writeRing } from '../src/store/ring.ts';
 import { openReader } from '../src/store/reader.ts';
-import type { Sql } from '../src/store/sql.ts';
+import type { Walled } from '../src/store/sql.ts';
 import { coordinatesOf } from './fixtures/whole-graph.ts';
 
 const model = loadModel(new URL('../schema/', import.meta.url).pathname);
@@ -191,15 +191,14 @@ describe('the statements of a query', () => {
   /** What every read of a grant would send to PostgreSQL. */
   async function statements(grant: Grant): Promise<{ text: string; values: readonly unknown[] }[]> {
     const sent: { text: string; values: readonly unknown[] }[] = [];
-    const sql: Sql = {
-      async query(text, values = []) {
+    const pool: Walled = {
+      async read(_enter, text, values = []) {
         sent.push({ text, values: [...values] });
         return { rows: [], rowCount: 0 };
       },
-      transaction: (work) => work(sql),
     };
     const keys = openKeys(fixedRing());
-    const reader = openReader(sql, keys, model, grant);
+    const reader = openReader(pool, keys, model, grant);
     const page = { first: 20, after: undefined };
     await reader.subjectByCode('H43010200001', '2026-11-23');
     await reader.subjectsByRowId([1, 2]);

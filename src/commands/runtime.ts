@@ -10,6 +10,7 @@ import type { Model } from '../model/types.ts';
 import { runningEmbedded, startEmbedded } from '../store/embedded.ts';
 import { type Keys, newKeyRing, openKeys } from '../store/keys.ts';
 import { migrate } from '../store/migrate.ts';
+import { WRITER } from '../store/roles.ts';
 import { openPool, type Pool } from '../store/sql.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -66,6 +67,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       max: 20,
       applicationName: `hub ${config.node}`,
       statementTimeoutMs: options.statementTimeoutMs?.(model) ?? 30_000,
+      role: WRITER,
     });
     steps.push(() => pool.close());
     const platforms = await options.platforms?.(databaseUrl, (step) => void steps.push(step));

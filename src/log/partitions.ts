@@ -14,12 +14,8 @@ export async function ensureLogPartitions(sql: Sql, now: Date, monthsAhead: numb
     for (let ahead = 0; ahead <= monthsAhead; ahead++) {
       const [from, to] = [firstOf(now, ahead), firstOf(now, ahead + 1)];
       const name = `query_log_${from.slice(0, 4)}_${from.slice(5, 7)}`;
-      const { rows } = await tx.query<{ there: boolean }>('select to_regclass($1) is not null as there', [name]);
-      if (rows[0]?.there) continue;
-      await tx.query(`create table ${name} (like query_log including defaults including constraints)`);
-      await tx.query(`alter table query_log attach partition ${name} for values from ('${from}') to ('${to}')`);
-      await tx.query(`create trigger no_truncate before truncate on ${name} for each statement execute function log_append_only()`);
-      made.push(name);
+      const { rows } = await tx.query<{ made: boolean }>('select log_make_partition($1, $2, $3) as made', [name, from, to]);
+      if (rows[0]?.made) made.push(name);
     }
     return made;
   });

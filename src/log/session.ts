@@ -1,3 +1,4 @@
+import { LOG_WRITER } from '../store/roles.ts';
 import type { Dedicated, Pool } from '../store/sql.ts';
 import { genesis } from './chain.ts';
 import type { Head, LogSuite } from './chain.ts';
@@ -131,13 +132,17 @@ async function prepare(sql: Dedicated, name: string, options: { timeoutMs: numbe
   }
 }
 
+/** From here on the session can append and close, and do nothing else: not even the writer of an entry may change or delete it. */
 async function claim(sql: Dedicated, name: string, writer: number): Promise<void> {
+  // Only the user who logged in may end the sessions of that user.
+  await sql.query('set role none');
   await sql.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
      where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()`,
     [name],
   );
   await sql.query('select pg_advisory_lock($1, $2)', [WRITER_LOCK, writer]);
+  await sql.query(`set role ${LOG_WRITER}`);
 }
 
 /** Reads an entry into its columns. */

@@ -18,7 +18,7 @@ import type { QueryLog, Receipt } from '../log/writer.ts';
 import type { Limits, Model } from '../model/types.ts';
 import type { Keys } from '../store/keys.ts';
 import { openReader } from '../store/reader.ts';
-import type { Sql } from '../store/sql.ts';
+import type { Walled } from '../store/sql.ts';
 import { within } from '../store/within.ts';
 import { openBatches } from './batches.ts';
 import type { Context } from './context.ts';
@@ -36,7 +36,7 @@ import { asGraphQLError, deniedError, FAILURES, isInvalid, textOf } from './refu
 export interface Answering {
   model: Model;
   schema: GraphQLSchema;
-  sql: Sql;
+  sql: Walled;
   keys: Keys;
   log: QueryLog;
   limits: Limits;

@@ -38,12 +38,8 @@ export async function changesOf(view: View, asked: readonly RecordAt[]): Promise
            select r.version, r.recorded_at, r.source_version,
              jsonb_build_array(r.deleted, r.category, r.kind, r.publicity, r.region, r.occurred_on, r.valid_from, r.valid_to,
                case when not r.deleted then case r.category ${branches.join(' ')} end end) as shown
-           from (
-             select c.subject_kind, v.version, v.recorded_at, v.source_version, v.category, v.kind, v.publicity, coalesce(v.region, s.region) as region,
-               v.occurred_on, v.valid_from, v.valid_to, v.deleted, v.open, v.internal, v.commercial, v.personal, v.sealed, v.masks
-             from record c join subject s on s.id = c.subject_id join record_version v on v.record_id = c.id
-             where c.id = asked.id and v.version <= asked.version and not v.late) r
-           where ${anyOf(scopes)}) every) told
+           from record_history r
+          where r.id = asked.id and r.version <= asked.version and not r.late and (${anyOf(scopes)})) every) told
        where told.shown is distinct from told.shown_before) seen`,
     parameters.values,
   );

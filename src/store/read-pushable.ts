@@ -28,12 +28,10 @@ export async function pushable(view: View, versions: readonly { recordId: number
   });
   const { rows } = await view.sql.query<RawVersion>(
     `select r.id, r.version, r.subject_id, r.subject_kind, r.category, r.kind, r.deleted, case r.category ${branches.join(' ')} end as fields
-     from (
-       select c.id, c.subject_id, c.subject_kind, v.version, v.category, v.kind, v.publicity, coalesce(v.region, c.region) as region, v.deleted,
-         v.open, v.internal, v.commercial, v.personal, v.sealed, v.masks
-       from unnest(${parameters.add(versions.map((v) => v.recordId))}::bigint[], ${parameters.add(versions.map((v) => v.version))}::int[]) as asked(id, version)
-       join record c on c.id = asked.id join record_version v on v.record_id = asked.id and v.version = asked.version) r
-     where ${anyOf(scopes)}`,
+     from record_history r
+     where r.id = any(${parameters.add(versions.map((v) => v.recordId))}::bigint[])
+       and (r.id, r.version) in (select * from unnest(${parameters.add(versions.map((v) => v.recordId))}::bigint[], ${parameters.add(versions.map((v) => v.version))}::int[]))
+       and (${anyOf(scopes)})`,
     parameters.values,
   );
   const subjects = await subjectsByRowId(view, [...new Set(rows.map((row) => row.subject_id))]);

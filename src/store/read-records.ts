@@ -98,23 +98,23 @@ function selection(view: View, parameters: Parameters, where: RecordWhere): Sele
   const list = `r.id, r.subject_id, r.category, r.kind, r.region, r.publicity, r.occurred_on, r.valid_from, r.valid_to, r.connector, r.stream,
     r.version, r.ordered_on, r.fact, case r.category ${branches.join(' ')} end as fields`;
   const parts = [`(${anyOf(scopes)})`, 'not r.deleted', ...conditionsOf(view, parameters, where)];
-  return { list, from: sourceOf(where.asOf, parameters), where: parts.join(' and ') };
+  return { list, from: sourceOf(view, where.asOf, parameters), where: parts.join(' and ') };
 }
 
 /**
  * The rows as they are, or – bitemporally (U11) – as they were: of every record the version that was current with what was known by the end of
  * `knownOn`, where it holds on `day`. Versions that came late never were current.
  */
-function sourceOf(asOf: RecordWhere['asOf'], parameters: Parameters): string {
+function sourceOf(view: View, asOf: RecordWhere['asOf'], parameters: Parameters): string {
   if (asOf === undefined) return 'record r';
   const day = `${parameters.add(asOf.day)}::date`;
   const known = `((${parameters.add(asOf.knownOn)}::date + 1)::timestamp at time zone 'Asia/Shanghai')`;
-  return `(select c.id, c.subject_id, c.subject_kind, v.category, v.kind, v.publicity, coalesce(v.region, s.region) as region, c.connector, c.stream,
-      v.version, v.deleted, coalesce(v.occurred_on, v.valid_from, (c.recorded_at at time zone 'Asia/Shanghai')::date) as ordered_on,
-      v.occurred_on, v.valid_from, v.valid_to, v.fact, v.open, v.internal, v.commercial, v.personal, v.sealed, v.masks
-    from record c join subject s on s.id = c.subject_id cross join lateral (
-      select * from record_version h where h.record_id = c.id and not h.late and h.recorded_at < ${known} order by h.version desc limit 1) v
-    where coalesce(v.valid_from, v.occurred_on, ${day}) <= ${day} and (v.valid_to is null or v.valid_to >= ${day})) r`;
+  return `(select v.id, v.subject_id, v.subject_kind, v.category, v.kind, v.publicity, v.region, v.connector, v.stream, v.version, v.deleted,
+      coalesce(v.occurred_on, v.valid_from, (v.first_recorded_at at time zone 'Asia/Shanghai')::date) as ordered_on, v.occurred_on, v.valid_from, v.valid_to,
+      v.fact, ${view.columns.map((column) => `v.${column}`).join(', ')}
+    from record_history v
+    where not v.late and v.recorded_at < ${known} and (v.superseded_at is null or v.superseded_at >= ${known})
+      and coalesce(v.valid_from, v.occurred_on, ${day}) <= ${day} and (v.valid_to is null or v.valid_to >= ${day})) r`;
 }
 
 /**

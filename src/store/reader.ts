@@ -19,10 +19,14 @@ import type {
   SubjectRow,
   SubjectWhere,
 } from './rows.ts';
-import type { Sql } from './sql.ts';
+import type { Walled } from './sql.ts';
 import type { View } from './view.ts';
+import { columnsGiven, enterWall } from './wall.ts';
 
-/** The only way to read credit information: made for one grant, it cannot be asked for more than the grant holds. */
+/**
+ * The only way to read credit information: made for one grant, it cannot be asked for more than the grant holds. Its statements say so, and
+ * PostgreSQL holds it without them.
+ */
 export interface Reader {
   /** What was shown so far, for the query log. */
   readonly shown: Shown;
@@ -41,8 +45,18 @@ export interface Reader {
   pushable(versions: readonly { recordId: number; version: number }[]): Promise<PushableRecord[]>;
 }
 
-export function openReader(sql: Sql, keys: Keys, model: Model, grant: Grant): Reader {
-  const view: View = { sql, keys, model, grant, shown: { subjects: new Set(), categories: new Set(), coordinates: new Set(), rows: 0 } };
+export function openReader(pool: Walled, keys: Keys, model: Model, grant: Grant): Reader {
+  const enter = enterWall(model, grant);
+  const sql: View['sql'] = { query: (text, values) => pool.read(enter, text, values) };
+  const columns = columnsGiven(model, grant);
+  const view: View = {
+    sql,
+    columns,
+    keys,
+    model,
+    grant,
+    shown: { subjects: new Set(), categories: new Set(), coordinates: new Set(), rows: 0 },
+  };
   return {
     shown: view.shown,
     subjectByCode: (code, today) => subjectByCode(view, code, today),

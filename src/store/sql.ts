@@ -1,5 +1,5 @@
 import { Client, Pool as ClientPool, types as parsers } from 'pg';
-import type { ClientBase, ClientConfig, CustomTypesConfig } from 'pg';
+import type { ClientBase, ClientConfig, CustomTypesConfig, QueryResult } from 'pg';
 import { isUnavailable } from './unavailable.ts';
 
 /** What the rest of the hub may do with PostgreSQL: ask, and ask in a transaction. */
@@ -18,7 +18,16 @@ export interface Dedicated extends Sql {
   release(): void;
 }
 
-export interface Pool extends Sql {
+/** Reads behind the second wall (wall.ts). */
+export interface Walled {
+  /**
+   * One statement in a transaction of its own, that `enter` opens: both go out at once, so that the wall costs no round trip. Where `enter` fails, so
+   * does the call.
+   */
+  read<R>(enter: string, text: string, values?: readonly unknown[]): Promise<{ rows: R[]; rowCount: number }>;
+}
+
+export interface Pool extends Sql, Walled {
   dedicated(): Promise<Dedicated>;
   close(): Promise<void>;
 }
@@ -84,6 +93,21 @@ function sqlOf(client: ClientBase, depth = 0): Sql {
   };
 }
 
+/** The connection MUST be one that pipelines. What goes wrong first is what is told; the transaction ends in every case. */
+async function readBehind<R>(
+  client: ClientBase,
+  enter: string,
+  text: string,
+  values?: readonly unknown[],
+): Promise<{ rows: R[]; rowCount: number }> {
+  // As one prepared statement whatever its values: a text that holds a second one, such as the end of the transaction, is refused.
+  const statement = { text, values: [...(values ?? [])], queryMode: 'extended' };
+  const [entered, found, left] = await Promise.allSettled([client.query(enter), client.query(statement), client.query('commit')]);
+  for (const step of [entered, found, left]) if (step.status === 'rejected') throw step.reason;
+  const { rows, rowCount } = (found as PromiseFulfilledResult<QueryResult>).value;
+  return { rows: rows as R[], rowCount: rowCount ?? 0 };
+}
+
 async function dedicatedOf(config: ClientConfig): Promise<Dedicated> {
   const client = new Client(config);
   let alive = true;
@@ -105,26 +129,35 @@ async function dedicatedOf(config: ClientConfig): Promise<Dedicated> {
   };
 }
 
+export interface PoolOptions {
+  max?: number;
+  applicationName?: string;
+  statementTimeoutMs?: number;
+  /** Who its connections are (roles.ts); left out: the user of the address. */
+  role?: string;
+}
+
 /**
  * A pool of connections in UTC. A connection is asked for at most 5 s, then the call fails as unavailable ({@link isUnavailable} of unavailable.ts
  * tells). `statementTimeoutMs` is enforced by the server and holds for dedicated connections too, until they set their own.
  */
-export function openPool(url: string, options: { max?: number; applicationName?: string; statementTimeoutMs?: number } = {}): Pool {
+export function openPool(url: string, options: PoolOptions = {}): Pool {
   const config: ClientConfig = {
     connectionString: url,
     application_name: options.applicationName ?? 'hub',
     connectionTimeoutMillis: 5000,
     keepAlive: true,
-    options: '-c TimeZone=UTC -c DateStyle=ISO',
+    // Compiling a statement costs more than running any of ours.
+    options: `-c TimeZone=UTC -c DateStyle=ISO -c jit=off${options.role === undefined ? '' : ` -c role=${options.role}`}`,
     types,
     ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
   };
-  const pool = new ClientPool({ ...config, max: options.max ?? 10 });
+  const pool = new ClientPool({ ...config, max: options.max ?? 10, pipeline: true });
   // A connection that breaks rejects the statement under way; without listeners the event would also end the process.
   pool.on('error', ignore);
   pool.on('connect', (client) => client.on('error', ignore));
 
-  async function borrowed<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+  async function borrowed<T>(work: (sql: Sql, client: ClientBase) => Promise<T>): Promise<T> {
     const client = await pool.connect();
     let broken = false;
     const gone = (): void => {
@@ -132,7 +165,7 @@ export function openPool(url: string, options: { max?: number; applicationName?:
     };
     client.on('error', gone);
     try {
-      return await work(sqlOf(client));
+      return await work(sqlOf(client), client);
     } catch (error) {
       // The server says goodbye before it closes: such a connection must not go back to the pool.
       broken ||= isUnavailable(error);
@@ -146,6 +179,7 @@ export function openPool(url: string, options: { max?: number; applicationName?:
   return {
     query: (text, values) => borrowed((sql) => sql.query(text, values)),
     transaction: (work) => borrowed((sql) => sql.transaction(work)),
+    read: (enter, text, values) => borrowed((_sql, client) => readBehind(client, enter, text, values)),
     dedicated: () => dedicatedOf(config),
     close: () => pool.end(),
   };

@@ -9,7 +9,10 @@ import type { Sql } from './sql.ts';
 
 /** What every read of one grant shares: the connection, the keys, the grant, and the account of what was shown. */
 export interface View {
-  sql: Sql;
+  /** A transaction of its own for every statement, behind the wall of the grant. */
+  sql: Pick<Sql, 'query'>;
+  /** The columns of values that may be named at all. */
+  columns: readonly string[];
   keys: Keys;
   model: Model;
   grant: Grant;

@@ -12,6 +12,7 @@ import { openCallers } from '../../src/resolvers/callers.ts';
 import { startServer } from '../../src/resolvers/server.ts';
 import { mintToken, type TokenRequest } from '../../src/resolvers/token.ts';
 import { type Keys, newKeyRing, openKeys } from '../../src/store/keys.ts';
+import { WRITER } from '../../src/store/roles.ts';
 import { storeRecords } from '../../src/store/records.ts';
 import { openPool, type Pool } from '../../src/store/sql.ts';
 import { worldRecords } from '../fixtures/credit-records.ts';
@@ -66,6 +67,7 @@ export interface LogRow {
 export interface TestHub {
   url: string;
   model: Model;
+  /** The connections of an administrator, for what a test does to the database behind the hub's back. */
   pool: Pool;
   keys: Keys;
   log: QueryLog;
@@ -105,14 +107,22 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
   const data = await mkdtemp(join(tmpdir(), 'credit-hub-api-'));
   const database = options.databaseUrl === undefined ? await freshDatabase() : undefined;
   const keys = openKeys(options.ring ?? newKeyRing());
-  const pool = openPool(options.databaseUrl ?? database?.url ?? '', { max: 10, applicationName: 'hub test', statementTimeoutMs: 30_000 });
+  const url = options.databaseUrl ?? database?.url ?? '';
+  const pool = openPool(url, { max: 4, applicationName: 'hub test' });
+  const own = openPool(url, { max: 10, applicationName: 'hub', statementTimeoutMs: 30_000, role: WRITER });
   await ensureLogPartitions(pool, new Date(), 2);
   if (options.seed !== false) await seedWorld(pool, keys, model);
-  const log = await openLog({ pool, node: 'test', suite: keys.suite.hash, allowUnsafe: true, deadlineMs: options.logDeadlineMs ?? 3000 });
+  const log = await openLog({
+    pool: own,
+    node: 'test',
+    suite: keys.suite.hash,
+    allowUnsafe: true,
+    deadlineMs: options.logDeadlineMs ?? 3000,
+  });
   const faults: unknown[] = [];
   const server = await startServer({
     model,
-    pool,
+    pool: own,
     keys,
     log,
     limits: limitsOf(model, options.limits ?? {}),
@@ -188,6 +198,7 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
     async close() {
       await server.stop();
       await log.close().catch(() => undefined);
+      await own.close();
       await pool.close();
       await database?.drop();
       await rm(data, { recursive: true, force: true });

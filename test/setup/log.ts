@@ -7,6 +7,7 @@ import type { LogOptions, QueryLog, Receipt } from '../../src/log/writer.ts';
 import { openLog } from '../../src/log/writer.ts';
 import { LOG_DDL } from '../../src/store/migrations/log-ddl.ts';
 import { SEAL_DDL } from '../../src/store/migrations/seal-ddl.ts';
+import { logWallDdl } from '../../src/store/migrations/wall-ddl.ts';
 import type { SignatureAlgorithm } from '../../src/store/signing.ts';
 import { newSigningKey } from '../../src/store/signing.ts';
 import type { Pool } from '../../src/store/sql.ts';
@@ -28,7 +29,8 @@ export interface LogDatabase {
 export async function logDatabase(): Promise<LogDatabase> {
   const database = await emptyDatabase();
   const pool = openPool(database.url, { max: 4, applicationName: 'log test' });
-  for (const statement of [...LOG_DDL, ...SEAL_DDL]) await pool.query(statement);
+  const ddl = [...LOG_DDL, ...SEAL_DDL];
+  for (const statement of [...ddl, ...logWallDdl(ddl)]) await pool.query(statement);
   const [partition = ''] = await ensureLogPartitions(pool, new Date(), 1);
   const tamper = (statement: string, values: readonly unknown[] = []): Promise<void> =>
     pool.transaction(async (sql) => {

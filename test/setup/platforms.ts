@@ -12,6 +12,7 @@ import type { SandboxData } from '../../src/sandbox/generate.ts';
 import { type Sandboxes, startSandboxes } from '../../src/sandbox/start.ts';
 import type { ServerOptions } from '../../src/sandbox/server.ts';
 import { newKeyRing, openKeys } from '../../src/store/keys.ts';
+import { WRITER } from '../../src/store/roles.ts';
 import { openPool, type Pool } from '../../src/store/sql.ts';
 import { emptyDatabase, freshDatabase } from './database.ts';
 import { MODEL } from './store.ts';
@@ -28,6 +29,7 @@ export interface HubOptions {
 
 export interface TestHub {
   databaseUrl: string;
+  /** The connections of an administrator, for what a test does to the database behind the hub's back. */
   pool: Pool;
   jobs: Jobs;
   sandboxes: Sandboxes;
@@ -56,12 +58,12 @@ export async function openHub(options: HubOptions): Promise<TestHub> {
     () => database.drop(),
     () => platforms.drop(),
   );
-  const open = (url: string) => {
-    const pool = openPool(url, { max: 8, applicationName: 'hub test' });
+  const open = (url: string, role?: string) => {
+    const pool = openPool(url, { max: 8, applicationName: 'hub test', ...(role === undefined ? {} : { role }) });
     steps.push(() => pool.close());
     return pool;
   };
-  const [pool, outside] = [open(database.url), open(platforms.url)];
+  const [pool, own, outside] = [open(database.url), open(database.url, WRITER), open(platforms.url)];
   const execute = (text: string, values?: readonly unknown[]) => outside.query<Record<string, unknown>>(text, values);
   const { data, ring, ...behaviour } = options;
   const sandboxes = await startSandboxes({
@@ -73,13 +75,13 @@ export async function openHub(options: HubOptions): Promise<TestHub> {
   });
   steps.push(() => sandboxes.stop());
   const keys = openKeys(ring ?? newKeyRing());
-  await ensureLogPartitions(pool, new Date(), 2);
-  const log = await openLog({ pool, node: 'test', suite: keys.suite.hash, allowUnsafe: true });
+  await ensureLogPartitions(own, new Date(), 2);
+  const log = await openLog({ pool: own, node: 'test', suite: keys.suite.hash, allowUnsafe: true });
   steps.push(() => log.close());
   const said: Record<string, unknown>[] = [];
   const jobs: Jobs = {
     model: MODEL,
-    pool,
+    pool: own,
     keys,
     log,
     environment: sandboxes.env,

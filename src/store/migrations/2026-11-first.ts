@@ -4,6 +4,7 @@ import { DICTIONARY_DDL } from './dictionary-ddl.ts';
 import { LOG_DDL } from './log-ddl.ts';
 import { MODEL_DDL } from './model-ddl.ts';
 import { SEAL_DDL } from './seal-ddl.ts';
+import { wallDdl } from './wall-ddl.ts';
 
 /** In the order in which they are made; each file says what it is for. */
 const PARTS: readonly (readonly string[])[] = [
@@ -15,10 +16,11 @@ const PARTS: readonly (readonly string[])[] = [
   MODEL_DDL,
 ];
 
-/** The first schema: subjects, records and their versions, the sync's ledger, the query log, and what people do beside reading. */
+/** The first schema: subjects, records and their versions, the sync's ledger, the query log, and what people do beside reading; then who may do what with it. */
 export class First extends Migration {
   override up(): void {
-    for (const statement of PARTS.flat()) this.addSql(statement);
+    const ddl = PARTS.flat();
+    for (const statement of [...ddl, ...wallDdl(ddl)]) this.addSql(statement);
   }
 
   override down(): void {

@@ -52,6 +52,17 @@ export const LOG_DDL: string[] = [
      end if;
      return new;
    end $$`,
+  // Runs as the owner of the log, so that nobody who only writes it needs to be one.
+  `create function log_make_partition(name text, first timestamptz, after timestamptz) returns boolean
+   language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+   begin
+     if name !~ '^query_log_[0-9]{4}_[0-9]{2}$' then raise exception 'no name of a partition: %', name; end if;
+     if to_regclass('public.' || name) is not null then return false; end if;
+     execute format('create table public.%I (like public.query_log including defaults including constraints)', name);
+     execute format('alter table public.query_log attach partition public.%I for values from (%L) to (%L)', name, first, after);
+     execute format('create trigger no_truncate before truncate on public.%I for each statement execute function public.log_append_only()', name);
+     return true;
+   end $$`,
   `create trigger append_only before update or delete on query_log for each row execute function log_append_only()`,
   `create trigger no_truncate before truncate on query_log for each statement execute function log_append_only()`,
   `create trigger append_only before update or delete on log_document for each row execute function log_append_only()`,

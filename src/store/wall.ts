@@ -1,0 +1,76 @@
+import { escapeLiteral } from 'pg';
+import type { Grant, Scope } from '../access/decide.ts';
+import type { Field, Model, Sensitivity } from '../model/types.ts';
+import { CLASSES, type ClassColumn, readerRole } from './roles.ts';
+
+/**
+ * The statements with which a transaction becomes a reader of one grant (migrations/wall-ddl.ts). All of it ends with the transaction, so that a
+ * pooled connection remembers nothing (L33). One text, because it goes out with the statement that reads and waits for no answer of its own.
+ */
+export function enterWall(model: Model, grant: Grant): string {
+  const scopes = JSON.stringify(grant.scopes.map((scope) => shownBy(model, scope)));
+  return `begin read only; set local role ${readerRole(columnsGiven(model, grant))}; set local search_path = wall;
+    select set_config('hub.scopes', ${escapeLiteral(scopes)}, true)`;
+}
+
+/** The column that the values of a sensitivity lie in. */
+const columnOf = (sensitivity: Sensitivity): 'open' | ClassColumn => (sensitivity === 'identity' ? 'sealed' : sensitivity);
+
+type Given = Partial<Record<'open' | ClassColumn, true | string[]>>;
+
+/** A scope as wall.scopes() reads it. Every part of a scope MUST be in it: what is left out would be open behind the first wall. */
+function shownBy(model: Model, scope: Scope): Record<string, unknown> {
+  const { rule: _rule, article: _article, subjects, categories, kinds, region, publicOnly, fields, ...rest } = scope;
+  rest satisfies Record<string, never>;
+  const types = [
+    ...categories.map((no) => [String(no), model.categories.get(no)] as const),
+    ...subjects.map((kind) => [kind, model.subjects.get(kind)] as const),
+  ];
+  const classes = givenClasses(model, scope);
+  return {
+    subjects,
+    categories,
+    kinds: kinds.length > 0 ? kinds : ['*'],
+    region: region ?? '',
+    publicOnly,
+    fields: Object.fromEntries(
+      types.map(([key, type]) => [key, type ? givenOf(type.type, [...type.fields.values()], fields, classes) : {}]),
+    ),
+  };
+}
+
+/** What a scope gives of one type, by column: `true` for a whole class, else the fields. */
+function givenOf(type: string, fields: readonly Field[], access: Scope['fields'], classes: ReadonlySet<'open' | ClassColumn>): Given {
+  const given: Given = {};
+  for (const column of classes) {
+    if (column === 'masks') continue;
+    const own = fields.filter((field) => columnOf(field.sensitivity) === column);
+    const allowed = own.filter((field) => access.get(`${type}.${field.name}`) === 'allow');
+    given[column] = allowed.length === own.length ? true : allowed.map((field) => field.name);
+  }
+  const masked = fields.filter((field) => showsMask(field, access.get(`${type}.${field.name}`)));
+  if (masked.length > 0) given.masks = masked.map((field) => field.name);
+  return given;
+}
+
+/** The columns of values that the grant gives something of, `open` always. */
+export function columnsGiven(model: Model, grant: Grant): readonly ('open' | ClassColumn)[] {
+  const given = new Set(grant.scopes.flatMap((scope) => [...givenClasses(model, scope)]));
+  return ['open', ...CLASSES.filter((column) => given.has(column))];
+}
+
+/** A sealed value is compared by its mask (read-changes.ts), so who has the one has the other. */
+const showsMask = (field: Field, access: 'allow' | 'mask' | undefined) =>
+  access === 'mask' || (access === 'allow' && field.sensitivity === 'identity');
+
+function givenClasses(model: Model, scope: Scope): Set<'open' | ClassColumn> {
+  const classes = new Set<'open' | ClassColumn>();
+  for (const type of [...model.categories.values(), ...model.subjects.values()]) {
+    for (const field of type.fields.values()) {
+      const access = scope.fields.get(`${type.type}.${field.name}`);
+      if (access === 'allow') classes.add(columnOf(field.sensitivity));
+      if (showsMask(field, access)) classes.add('masks');
+    }
+  }
+  return classes;
+}
