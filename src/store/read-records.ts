@@ -118,8 +118,9 @@ function sourceOf(view: View, asOf: RecordWhere['asOf'], parameters: Parameters)
 }
 
 /**
- * Every record that tells one of these facts – with `asOf`, that told it then – as far as the grant may know that it does: a fact is its subject and its fact fields, so it is told only
- * where the subject lies in the grant and one rule gives all of these fields plain. Else it would tell which hidden values are equal.
+ * Every record that tells one of these facts – with `asOf`, that told it then – as far as the grant may know that it does: a fact is its subject and
+ * its fact fields, so it is told only where the subject lies in the grant and one rule gives all of these fields plain. Else it would tell which
+ * hidden values are equal.
  */
 export async function recordsOfFacts(
   view: View,
@@ -135,10 +136,8 @@ export async function recordsOfFacts(
   if (select === undefined || telling.length === 0) return new Map();
   const subjects = conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters));
   const keys = `any(${parameters.add(facts.map((fact) => Buffer.from(fact, 'hex')))}::bytea[])`;
-  // Found through the index of the versions: the version of the day cannot be looked up by its fact.
-  const ever = where.asOf === undefined ? '' : `r.id in (select record_id from record_version where fact = ${keys}) and`;
   const { rows } = await view.sql.query<RawRecord>(
-    `select ${select.list} from ${select.from} where ${ever} r.fact = ${keys} and ${select.where} and (${anyOf(telling)})
+    `select ${select.list} from ${select.from} where r.fact = ${keys} and ${select.where} and (${anyOf(telling)})
        and exists (select from subject s where s.id = r.subject_id and (${anyOf(subjects)})) ${ORDER}`,
     parameters.values,
   );

@@ -102,8 +102,8 @@ export async function storeLines(pool: Pool, { subjects, records, versions }: Li
     [json(records)],
   );
   await pool.query(
-    `insert into record_version (record_id, category, kind, publicity, region, version, deleted, content, run_id, recorded_at, ${list})
-     select id, category, kind, publicity, region, version, false, '\\x00', 0, make_timestamptz(2026, version, 1, 0, 0, 0), ${list}
+    `insert into record_version (record_id, category, kind, publicity, region, version, deleted, fact, content, run_id, recorded_at, ${list})
+     select id, category, kind, publicity, region, version, false, '\\x00', '\\x00', 0, make_timestamptz(2026, version, 1, 0, 0, 0), ${list}
      from jsonb_to_recordset($1::jsonb) as t(${shape})`,
     [json(versions)],
   );
