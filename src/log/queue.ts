@@ -43,11 +43,11 @@ export interface Queue {
 }
 
 const QUEUE_LIMIT = 10_000;
-const BODY_LIMIT = 4 << 20;
 const BATCH_BYTES = 8 << 20;
 
 /** Entries in order of arrival. One that waits longer than the deadline, here or in a commit under way, is failed. */
-export function openQueue({ maxBatch, deadlineMs }: { maxBatch: number; deadlineMs: number }): Queue {
+export function openQueue(limits: { maxBatch: number; maxEntryBytes: number; deadlineMs: number }): Queue {
+  const { maxBatch, maxEntryBytes, deadlineMs } = limits;
   let entries: Waiting[] = [];
 
   function enqueue(body: Buffer, columns: Columns, resolve: (receipt: Receipt) => void, reject: (error: LogUnavailable) => void): void {
@@ -84,7 +84,7 @@ export function openQueue({ maxBatch, deadlineMs }: { maxBatch: number; deadline
       new Promise((resolve, reject) => {
         if (entries.length >= QUEUE_LIMIT) throw new LogUnavailable('too many entries wait');
         const body = encode(entry, new Date(0));
-        if (body.length > BODY_LIMIT) throw new LogUnavailable('the entry is too large');
+        if (body.length > maxEntryBytes) throw new LogUnavailable('the entry is too large');
         enqueue(body, columnsOf(entry), resolve, reject);
       }),
     take() {

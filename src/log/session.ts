@@ -33,10 +33,14 @@ export interface Row {
 /** The connection of one writer. Every call rejects within about `timeoutMs`; one that is not answered ends the connection. */
 export interface Session {
   readonly alive: boolean;
+  /** Resolves when it is no longer alive. */
+  readonly lost: Promise<void>;
   /** The server's clock, to the millisecond. */
   clock(): Promise<Date>;
   /** One statement, one commit: all rows are durable when it resolves. */
   insert(writer: number, at: Date, rows: readonly Row[]): Promise<void>;
+  /** Resolves when rows could be inserted: the table is there, open to this role and locked by nobody. Writes nothing. */
+  probe(): Promise<void>;
   /** The last entry of the writer that is stored; undefined when there is none. */
   head(writer: number): Promise<Head | undefined>;
   /** Makes a new writer, claimed by this session and bound to the latest checkpoint. None of its entries is older than `since`. */
@@ -74,6 +78,7 @@ export async function openSession(pool: Pool, options: { bootId: string; timeout
     get alive() {
       return sql.alive;
     },
+    lost: sql.lost,
     end: () => sql.release(),
     clock: () =>
       guard(async () => {
@@ -81,6 +86,7 @@ export async function openSession(pool: Pool, options: { bootId: string; timeout
         return new Date(rows[0]!.at);
       }),
     insert: (writer, at, rows) => guard(() => insert(sql, writer, at, rows)),
+    probe: () => guard(() => insert(sql, 0, new Date(0), [])),
     head: (writer) =>
       guard(async () => {
         const { rows } = await sql.query<Head>('select seq, hash from query_log where writer = $1 order by seq desc limit 1', [writer]);

@@ -24,6 +24,8 @@ export interface QueryLog {
    * with a RangeError for an entry that cannot be encoded. The entry is read when it is given; changes to it later have no effect.
    */
   append(entry: LogEntry): Promise<Receipt>;
+  /** Throws {@link LogUnavailable} when it is known that no entry can be written now: nothing need be read for an answer that may not leave. */
+  check(): void;
   /** Takes nothing more, writes what waits, and closes the chain. */
   close(): Promise<void>;
 }
@@ -35,12 +37,18 @@ export interface LogOptions {
   suite: LogSuite;
   /** Most entries in one commit. */
   maxBatch?: number;
+  /** Largest entry in bytes; a larger one is refused. */
+  maxEntryBytes?: number;
+  /** How long a caller may wait for a commit that is under way. */
   deadlineMs?: number;
+  /** How long a caller may wait for a lost connection to be made anew, before the log is known to be away. */
+  reconnectMs?: number;
   /** Accept a server that runs without fsync. For tests. */
   allowUnsafe?: boolean;
 }
 
-const RECONNECT_MS = 100;
+const AGAIN_MS = 100;
+const ENTRY_BYTES = 4 << 20;
 
 /** Entries that were sent, and where the chain stands if they are stored. */
 interface Batch {
@@ -53,21 +61,26 @@ interface Batch {
 /**
  * Opens the log as a new writer with its own chain (HN-23.2: no query without its record). Entries that come while a commit is under way share the
  * next one. When a connection is lost during a commit, the writer reads back what is stored before it goes on, so its chain has no gap and no fork.
+ * Once the connection cannot be had anew, or a commit outlasts the deadline, the log is away: everybody is refused at once, while the writer goes on
+ * trying in the background. So a caller only ever waits for a commit or a connection that is really being made.
  * Throws when PostgreSQL cannot be reached or does not keep what it commits.
  */
 export async function openLog(options: LogOptions): Promise<QueryLog> {
-  const { pool, suite, maxBatch = 500, deadlineMs = 3000, allowUnsafe = false } = options;
+  const { pool, suite, maxBatch = 500, maxEntryBytes = ENTRY_BYTES, deadlineMs = 1000, reconnectMs = 40, allowUnsafe = false } = options;
   const bootId = randomUUID();
   const connect = (): Promise<Session> => openSession(pool, { bootId, timeoutMs: deadlineMs, allowUnsafe });
-  const queue = openQueue({ maxBatch, deadlineMs });
+  const queue = openQueue({ maxBatch, maxEntryBytes, deadlineMs });
   const keep = documentsOf(pool, suite);
   /** Sent, and the connection lost before the answer: stored or not. */
   let doubtful: Batch | undefined;
   /** Why nothing more is taken. */
   let refusal: LogUnavailable | undefined;
+  /** Why nothing can be written just now. */
+  let away: LogUnavailable | undefined;
   let busy = false;
   let drained = Promise.resolve();
   let closing: Promise<void> | undefined;
+  const resting = new AbortController();
   let session: Session | undefined = await connect();
   const { writer, genesis, since } = await session.register(options.node, suite).catch((error: unknown) => {
     lose();
@@ -76,20 +89,43 @@ export async function openLog(options: LogOptions): Promise<QueryLog> {
   const origin: Head = { seq: 0, hash: genesis };
   let head = origin;
   let lastAt = since.getTime();
+  void watch(session);
 
   function lose(): void {
     session?.end();
     session = undefined;
   }
 
+  /** A connection that is lost while nobody waits is made anew at once: the next caller shall not have to find out. */
+  async function watch(one: Session): Promise<void> {
+    await one.lost;
+    if (session === one) start();
+  }
+
+  function goAway(reason: string, cause?: unknown): void {
+    away = new LogUnavailable(reason, { cause });
+    queue.failAll(away);
+    // Stored or not will be known with the next connection; nobody has to wait for it.
+    for (const waiting of doubtful?.entries ?? []) waiting.fail(away);
+  }
+
   /** The connection of this writer; a new one decides the doubtful batch by what is stored. */
   async function connected(): Promise<Session> {
     if (session?.alive) return session;
     lose();
-    session = await connect();
-    await session.claim(writer);
-    decide((await session.head(writer)) ?? origin);
-    return session;
+    const patience = setTimeout(() => goAway('the connection is not back in time'), reconnectMs);
+    try {
+      session = await connect();
+      void watch(session);
+      await session.claim(writer);
+      decide((await session.head(writer)) ?? origin);
+      return session;
+    } catch (error) {
+      goAway('PostgreSQL cannot be reached', error);
+      throw error;
+    } finally {
+      clearTimeout(patience);
+    }
   }
 
   function decide(stored: Head): void {
@@ -131,11 +167,19 @@ export async function openLog(options: LogOptions): Promise<QueryLog> {
 
   async function flush(open: Session): Promise<void> {
     // The clock first: what arrives while the server answers shares the commit.
-    const at = new Date(Math.max((await open.clock()).getTime(), lastAt));
-    const entries = queue.take();
+    const patience = setTimeout(() => goAway(`a commit takes longer than ${deadlineMs} ms`), deadlineMs);
+    try {
+      const at = new Date(Math.max((await open.clock()).getTime(), lastAt));
+      lastAt = at.getTime();
+      await commit(open, at, queue.take());
+    } finally {
+      clearTimeout(patience);
+    }
+  }
+
+  async function commit(open: Session, at: Date, entries: readonly Waiting[]): Promise<void> {
     if (entries.length === 0) return;
     const batch = chained(entries, at);
-    lastAt = at.getTime();
     try {
       await open.insert(writer, at, batch.rows);
     } catch (error) {
@@ -152,23 +196,33 @@ export async function openLog(options: LogOptions): Promise<QueryLog> {
   }
 
   const wanted = (): boolean => queue.size > 0 || (doubtful?.entries.some((waiting) => !waiting.settled) ?? false);
+  const broken = (): boolean => refusal === undefined && (away !== undefined || !session?.alive);
 
-  /** Runs while anybody waits; the deadlines of those who wait end it when PostgreSQL stays away. Never rejects. */
+  /** Runs while anybody waits or there is a connection to win back. Never rejects. */
   async function drain(): Promise<void> {
-    while (wanted()) {
+    while (wanted() || broken()) {
       try {
         const open = await connected();
+        if (away) await open.probe();
+        away = undefined;
         if (queue.size > 0) await flush(open);
       } catch {
         lose();
-        await sleep(RECONNECT_MS);
+        if (away) await sleep(AGAIN_MS, undefined, { ref: false, signal: resting.signal }).catch(() => undefined);
       }
     }
     busy = false;
   }
 
+  function start(): void {
+    if (busy) return;
+    busy = true;
+    drained = drain();
+  }
+
   async function finish(): Promise<void> {
     refusal ??= new LogUnavailable('it is closed');
+    resting.abort();
     await drained;
     try {
       await (await connected()).finish(writer, head);
@@ -179,22 +233,32 @@ export async function openLog(options: LogOptions): Promise<QueryLog> {
     }
   }
 
+  function check(): void {
+    const reason = refusal ?? away;
+    if (reason) throw reason;
+  }
+
   return {
     writer,
+    check,
     async document(text) {
+      check();
+      const patience = new AbortController();
       try {
-        return await keep(text);
+        const late = sleep(deadlineMs, undefined, { signal: patience.signal }).then(() => {
+          throw new Error(`not within ${deadlineMs} ms`);
+        });
+        return await Promise.race([keep(text), late]);
       } catch (error) {
         throw new LogUnavailable('the document cannot be kept', { cause: error });
+      } finally {
+        patience.abort();
       }
     },
     async append(entry) {
-      if (refusal) throw refusal;
+      check();
       const receipt = queue.put(entry);
-      if (!busy) {
-        busy = true;
-        drained = drain();
-      }
+      start();
       return receipt;
     },
     close: () => (closing ??= finish()),

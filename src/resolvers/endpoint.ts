@@ -45,6 +45,7 @@ export async function answer(
   const startedAt = performance.now();
   const known: Known = { caller: ANONYMOUS, purpose: undefined, mediaType: 'application/json' };
   try {
+    writable(options);
     known.caller = await options.callers.identify(request.headers.authorization);
     known.mediaType = mediaTypeOf(request.headers.accept);
     known.purpose = statedPurpose(request.headers, {});
@@ -90,6 +91,15 @@ export async function answer(
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     return refuse(options, request, reply, error, known);
+  }
+}
+
+/** Nothing is read, and nobody identified, for an answer of which it is known that it could not be logged. */
+function writable({ log }: EndpointOptions): void {
+  try {
+    log.check();
+  } catch {
+    throw new Refused('LOG_UNAVAILABLE', textOf('LOG_UNAVAILABLE'), { status: 503 });
   }
 }
 

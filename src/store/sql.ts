@@ -14,6 +14,8 @@ export interface Sql {
 export interface Dedicated extends Sql {
   /** False once the socket is known to be gone; true does not promise that it still works. */
   readonly alive: boolean;
+  /** Resolves when {@link alive} turns false; never rejects. */
+  readonly lost: Promise<void>;
   /** Ends the socket at once; a statement under way rejects and its outcome is unknown. */
   release(): void;
 }
@@ -111,8 +113,10 @@ async function readBehind<R>(
 async function dedicatedOf(config: ClientConfig): Promise<Dedicated> {
   const client = new Client(config);
   let alive = true;
+  const { promise: lost, resolve: tell } = Promise.withResolvers<void>();
   const gone = (): void => {
     alive = false;
+    tell();
   };
   client.on('error', gone);
   client.on('end', gone);
@@ -122,8 +126,9 @@ async function dedicatedOf(config: ClientConfig): Promise<Dedicated> {
     get alive() {
       return alive;
     },
+    lost,
     release() {
-      alive = false;
+      gone();
       client.end().catch(ignore);
     },
   };

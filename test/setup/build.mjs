@@ -24,6 +24,20 @@ const CHANGES = {
        await holdStream(sql, run);
        const records =`,
   ],
+  // The answer does not wait for its row.
+  'answer-first': [
+    'src/resolvers/answer.ts',
+    'const receipt = await hub.log.append(await entryOf(hub, request, failure && codeOf(failure)));',
+    `const entry = await entryOf(hub, request, failure && codeOf(failure));
+     const receipt = { id: '', writer: 0, seq: 0, hash: '', at: '' };
+     setTimeout(() => hub.log.append(entry).catch(() => undefined), 20);`,
+  ],
+  // The commit of a row does not wait for the disk.
+  'commit-unflushed': [
+    'src/log/session.ts',
+    `set_config('synchronous_commit', 'on', false)`,
+    `set_config('synchronous_commit', 'off', false)`,
+  ],
   // Whatever arrives last is the newest.
   'older-wins': ['src/store/records.ts', 'return version !== null && than !== null && version < than;', 'return false;'],
 };

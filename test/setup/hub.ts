@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { decode } from '../../src/log/canonical.ts';
 import type { LogEntry } from '../../src/log/entry.ts';
 import { ensureLogPartitions } from '../../src/log/partitions.ts';
-import { openLog, type QueryLog } from '../../src/log/writer.ts';
+import { type LogOptions, openLog, type QueryLog } from '../../src/log/writer.ts';
 import { findStream } from '../../src/model/load.ts';
 import type { Limits, Model, PullStream, QueryLimit } from '../../src/model/types.ts';
 import { openCallers } from '../../src/resolvers/callers.ts';
@@ -94,6 +94,8 @@ export interface HubOptions {
   ring?: string;
   /** Limits of one request that differ from those of the model. */
   limits?: Partial<Record<QueryLimit, number>>;
+  /** How the query log is opened, where it differs. */
+  log?: Partial<LogOptions>;
 }
 
 /** Stores the world through one stream, as a page of it would be. */
@@ -118,6 +120,7 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
     suite: keys.suite.hash,
     allowUnsafe: true,
     deadlineMs: options.logDeadlineMs ?? 3000,
+    ...options.log,
   });
   const faults: unknown[] = [];
   const server = await startServer({
