@@ -200,7 +200,7 @@ describe('the statements of a query', () => {
     const keys = openKeys(fixedRing());
     const reader = openReader(pool, keys, model, grant);
     const page = { first: 20, after: undefined };
-    await reader.subjectByCode('H43010200001', '2026-11-23');
+    await reader.subjectByCode('H43010200001', undefined, '2026-11-23');
     await reader.subjectsByRowId([1, 2]);
     await reader.subjects({}, page);
     await reader.records({}, page);

@@ -1,6 +1,7 @@
 /** What cannot be got around: conditions on fields that are not given, and rows that do not exist for the caller. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DOCTOR, HENGYANG, HOSPITAL, PATIENT, PHARMACY, ZHENGZHOU } from './fixtures/credit-records.ts';
+import { identifierDomain } from '../src/store/subjects.ts';
 import type { Asking, TestHub } from './setup/hub.ts';
 import { openHub } from './setup/hub.ts';
 
@@ -203,6 +204,34 @@ describe('rows outside the grant', () => {
     expect(data.subject.records.nodes).toEqual([
       { subject: { name: HOSPITAL.name, records: { nodes: [] }, archive: [1, 3, 5, 6, 11].map((no) => ({ no })) } },
     ]);
+  });
+});
+
+describe('a number that two platforms gave to different subjects', () => {
+  const NUMBER = '99990001';
+  const QUERY = 'query ($code: String!, $scheme: String) { subject(code: $code, scheme: $scheme) { name } }';
+  const ask = (scheme?: string, asking: Asking = BUREAU) => hub.ask(QUERY, { ...asking, variables: { code: NUMBER, scheme } });
+  const give = (scheme: string, name: string) =>
+    hub.pool.query(
+      `insert into subject_identifier (token, scheme, subject_id) select t, $2, (select id from subject where open->>'name' = $3) from unnest($1::bytea[]) as t`,
+      [hub.keys.blindTokens(identifierDomain(scheme), NUMBER), scheme, name],
+    );
+
+  it('HN-13 is never taken for the one or the other by chance: the caller says whose number it is', async () => {
+    await give('employer-code', HOSPITAL.name);
+    expect((await ask()).data.subject).toEqual({ name: HOSPITAL.name });
+    await give('institution-code', PHARMACY.name);
+    const refused = await ask();
+    expect([refused.status, refused.codes, refused.data.subject]).toEqual([200, ['CODE_AMBIGUOUS'], null]);
+    expect(refused.errors[0]?.extensions['schemes']).toEqual(expect.arrayContaining(['employer-code', 'institution-code']));
+    expect((await ask('employer-code')).data.subject).toEqual({ name: HOSPITAL.name });
+    expect((await ask('institution-code')).data.subject).toEqual({ name: PHARMACY.name });
+    expect((await ask('practitioner-code')).codes).toEqual(['SUBJECT_NOT_FOUND']);
+    expect((await ask('no-scheme')).errors[0]?.extensions).toMatchObject({ code: 'BAD_CODE', reason: 'unknown-scheme' });
+  });
+
+  it('HN-13 is no such number where the grant holds only one of them', async () => {
+    expect((await ask(undefined, { ...BUREAU, region: '430102' })).data.subject).toEqual({ name: HOSPITAL.name });
   });
 });
 

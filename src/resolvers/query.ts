@@ -127,8 +127,13 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
       nullable: true,
       description: '按代码查询信用主体:统一社会信用代码、证件号码或平台编号 (subject by any of its codes)',
     })
-    async subject(@Arg('code', () => String) code: string, @Ctx() context: Context): Promise<Subject> {
-      const row = await grantedOf(context).reader.subjectByCode(code, context.today);
+    async subject(
+      @Arg('code', () => String) code: string,
+      @Arg('scheme', () => String, { nullable: true, description: '编号种类,编号属于多个主体时须指明 (scheme of the code)' })
+      scheme: string | undefined,
+      @Ctx() context: Context,
+    ): Promise<Subject> {
+      const row = await grantedOf(context).reader.subjectByCode(code, scheme ?? undefined, context.today);
       if (row === undefined) throw new Refused('SUBJECT_NOT_FOUND', '未找到该信用主体,或其不在授权范围内');
       return toSubject(row);
     }

@@ -19,13 +19,14 @@ interface RawSubject {
 /**
  * A subject by any of its codes: a statutory one is checked first (`BAD_CODE`), then found through the blind index. Undefined when there is
  * none, or none that the grant holds: the two look the same. A code finds only where the grant gives, plain or masked, the field that shows it: to
- * find by it is to compare with it.
+ * find by it is to compare with it. Platforms number without asking one another: where a code names several subjects, one is never picked, but
+ * refused (`CODE_AMBIGUOUS`) until the caller says whose code it is (`scheme`).
  */
-export async function subjectByCode(view: View, code: string, today: string): Promise<SubjectRow | undefined> {
+export async function subjectByCode(view: View, code: string, scheme: string | undefined, today: string): Promise<SubjectRow | undefined> {
   const found = classify(code, today);
-  if (found.kind !== 'unknown' && !found.valid)
+  if (found.kind !== 'unknown' && !found.valid && (scheme ?? found.kind) === found.kind)
     throw new Refused('BAD_CODE', '代码校验未通过,请核对', { details: { reason: found.reason } });
-  const schemes = found.kind === 'unknown' ? platformSchemes(view.model) : [found.kind];
+  const schemes = scheme === undefined ? possibleSchemes(view.model, found.kind) : [knownScheme(view.model, scheme)];
   const parameters = new Parameters();
   const conditions = view.grant.scopes.flatMap((scope) => {
     const given = schemes.filter((scheme) => showsScheme(view.model, scope, scheme));
@@ -36,8 +37,21 @@ export async function subjectByCode(view: View, code: string, today: string): Pr
     ];
   });
   if (conditions.length === 0) return undefined;
-  const rows = await select(view, parameters, `(${conditions.join(' or ')})`, 'limit 1');
+  const rows = await select(view, parameters, `(${conditions.join(' or ')})`, 'order by s.id limit 2');
+  if (rows.length > 1) throw new Refused('CODE_AMBIGUOUS', '该编号属于多个信用主体,请指明编号种类', { details: { schemes } });
   return rows.map((row) => show(view, row))[0];
+}
+
+function knownScheme(model: Model, scheme: string): string {
+  const known = [...model.subjects.values()].some((type) => type.identifiers.has(scheme));
+  if (!known) throw new Refused('BAD_CODE', '编号种类不存在', { details: { reason: 'unknown-scheme' } });
+  return scheme;
+}
+
+/** What a code can be by its form. Travel permits have no check character: eight digits can as well be a platform's number. */
+function possibleSchemes(model: Model, kind: string): string[] {
+  if (kind === 'unknown') return platformSchemes(model);
+  return kind.startsWith('travel-permit') ? [kind, ...platformSchemes(model)] : [kind];
 }
 
 export async function subjectsByRowId(view: View, ids: readonly number[]): Promise<Map<number, SubjectRow>> {

@@ -30,7 +30,7 @@ import { columnsGiven, enterWall } from './wall.ts';
 export interface Reader {
   /** What was shown so far, for the query log. */
   readonly shown: Shown;
-  subjectByCode(code: string, today: string): Promise<SubjectRow | undefined>;
+  subjectByCode(code: string, scheme: string | undefined, today: string): Promise<SubjectRow | undefined>;
   subjectsByRowId(ids: readonly number[]): Promise<Map<number, SubjectRow>>;
   subjects(where: SubjectWhere, page: PageRequest): Promise<PageOf<SubjectRow>>;
   records(where: RecordWhere, page: PageRequest): Promise<PageOf<RecordRow>>;
@@ -59,7 +59,7 @@ export function openReader(pool: Walled, keys: Keys, model: Model, grant: Grant)
   };
   return {
     shown: view.shown,
-    subjectByCode: (code, today) => subjectByCode(view, code, today),
+    subjectByCode: (code, scheme, today) => subjectByCode(view, code, scheme, today),
     subjectsByRowId: (ids) => subjectsByRowId(view, ids),
     subjects: (where, page) => listSubjects(view, where, page),
     records: (where, page) => listRecords(view, where, page),
