@@ -61,7 +61,13 @@ describe('remembered decisions', () => {
       fc.property(fc.array(question, { minLength: 1, maxLength: 12 }), (questions) => {
         for (const one of questions) {
           const fresh = () =>
-            decide(model, one.caller, one.purpose, askedBy(schema, model, known, one.document, one.operationName, one.variables));
+            decide(
+              model,
+              one.caller,
+              one.purpose,
+              askedBy(schema, model, known, one.document, one.operationName, one.variables),
+              one.today,
+            );
           expect(outcome(() => decider.grant(one))).toEqual(outcome(fresh));
         }
       }),

@@ -252,7 +252,7 @@ describe('what the graph tells of itself', () => {
   it('HN-14 shows the catalog of twelve categories to whoever states a purpose', async () => {
     const { data } = await hub.ask('{ catalog { no article fields { coordinate sensitivity } } }', {
       department: 'public',
-      purpose: 'self-query',
+      purpose: 'public-inquiry',
     });
     expect(data.catalog).toHaveLength(12);
     expect(data.catalog.map((category: { no: number }) => category.no)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);

@@ -194,8 +194,9 @@ describe('a query that nobody asks', () => {
     });
     fc.assert(
       fc.property(asked, ({ coordinate, purpose, ...who }) => {
-        const caller = { id: 'wj-0001', name: '陈静', actingFor: '', purposes: undefined, ...who };
-        const stated = { code: purpose, basis: '', case: '' };
+        const subject = { scheme: 'uscc', code: '?' };
+        const caller = { id: 'wj-0001', name: '陈静', actingFor: '', purposes: undefined, subject, ...who };
+        const stated = { code: purpose, basis: '依据', case: '案1' };
         const told = simulateOne(hub.model, caller, stated, coordinate);
         expect(told).toEqual(decideOne(hub.model, caller, stated, coordinate));
       }),
@@ -278,7 +279,7 @@ type Purpose = Parameters<typeof decide>[2];
 function decideOne(model: Model, caller: Caller, purpose: Purpose, coordinate: string): unknown {
   const only = new Set([coordinate]);
   try {
-    return [...decide(model, caller, purpose, { selected: only, explicit: only, constrained: new Set() }).decisions.values()];
+    return [...decide(model, caller, purpose, { selected: only, explicit: only, constrained: new Set() }, '2026-11-23').decisions.values()];
   } catch (error) {
     return (error as { code: string }).code;
   }

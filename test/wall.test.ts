@@ -19,13 +19,15 @@ import {
   type Lines,
   makeLines,
   storeLines,
+  storeTies,
+  TOKENS,
   useCatalog,
 } from './setup/wall.ts';
 
 const ROWS = 420;
 const GRANTS = everyGrant(MODEL);
 const DENIED = '42501';
-const VIEWS = ['subject', 'record', 'record_history', 'subject_identifier', 'relation'];
+const VIEWS = ['subject', 'record', 'record_history', 'subject_identifier', 'relation', 'consent', 'registered_case', 'case_subject'];
 useCatalog(MODEL);
 
 /** The same numbers at every run. */
@@ -46,6 +48,7 @@ beforeAll(async () => {
   database = await freshDatabase();
   admin = openPool(database.url, { max: 2 });
   await storeLines(admin, LINES);
+  await storeTies(admin, MODEL);
   await ensureLogPartitions(admin, new Date(), 1);
   hub = openPool(database.url, { max: 2, role: WRITER });
 });
@@ -68,7 +71,7 @@ describe('a reader that asks for everything', () => {
     for (const grant of GRANTS.values()) {
       const { records } = allowed(MODEL, grant, LINES);
       expect(records.size).toBeLessThan(ROWS);
-      if (grant.scopes.some((scope) => scope.region !== '41')) expect(records.size).toBeGreaterThan(0);
+      if (grant.scopes.some((scope) => scope.region !== '41' && scope.tie?.by !== 'own-case')) expect(records.size).toBeGreaterThan(0);
     }
   });
 
@@ -77,7 +80,7 @@ describe('a reader that asks for everything', () => {
   });
 
   it.each([...GRANTS])('P10 may not read a class of values that its grant gives nothing of: %s', async (_name, grant) => {
-    const enter = enterWall(MODEL, grant);
+    const enter = enterWall(MODEL, grant, TOKENS);
     const held = classesGiven(grant);
     const denied = COLUMNS.filter((column) => !held.has(column));
     for (const view of ['subject', 'record', 'record_history'])
@@ -88,7 +91,7 @@ describe('a reader that asks for everything', () => {
   it('P10 has nothing of any table, only what the wall shows of it', async () => {
     const { rows } = await admin.query<{ name: string }>(`select tablename as name from pg_tables where schemaname = 'public'`);
     expect(rows.length).toBeGreaterThan(20);
-    const enter = enterWall(MODEL, grantOf(MODEL, 'medical-insurance', 'credit-evaluation', '430000'));
+    const enter = enterWall(MODEL, grantOf(MODEL, 'medical-insurance', 'credit-evaluation', '430000'), TOKENS);
     for (const { name } of rows) {
       expect([name, await codeOf(hub.read(enter, `select from public.${name}`))]).toEqual([name, DENIED]);
       // Not even by the name that the first wall's statements use.
@@ -99,14 +102,15 @@ describe('a reader that asks for everything', () => {
   it('P10 relations and identifiers are those of the rows it holds', async () => {
     const grant = grantOf(MODEL, 'market-supervision', 'bidding', '430100');
     const { subjects, records } = allowed(MODEL, grant, LINES);
-    const ids = async (text: string) => (await hub.read<{ id: string }>(enterWall(MODEL, grant), text)).rows.map((r) => r.id).toSorted();
+    const ids = async (text: string) =>
+      (await hub.read<{ id: string }>(enterWall(MODEL, grant, TOKENS), text)).rows.map((r) => r.id).toSorted();
     expect(await ids('select record_id::text as id from relation')).toEqual([...records.keys()].toSorted());
     expect(await ids('select subject_id::text as id from subject_identifier')).toEqual([...subjects.keys()].toSorted());
     expect(records.size * subjects.size).toBeGreaterThan(0);
   });
 
   it('L21 an error in a condition tells nothing of a row outside the grant', async () => {
-    const enter = enterWall(MODEL, grantOf(MODEL, 'tax', 'social-security', '430102'));
+    const enter = enterWall(MODEL, grantOf(MODEL, 'tax', 'social-security', '430102'), TOKENS);
     const seen = allowed(MODEL, grantOf(MODEL, 'tax', 'social-security', '430102'), LINES);
     const never = LINES.records.filter(({ id }) =>
       ['', '/1', '/2'].every((v) => !seen.records.has(`${id}${v}`) && !seen.versions.has(`${id}${v}`)),
@@ -125,7 +129,10 @@ describe('a reader that asks for everything', () => {
   });
 
   it('P10 may change nothing', async () => {
-    const enter = enterWall(MODEL, grantOf(MODEL, 'medical-insurance', 'credit-evaluation', '430000')).replace('begin read only', 'begin');
+    const enter = enterWall(MODEL, grantOf(MODEL, 'medical-insurance', 'credit-evaluation', '430000'), TOKENS).replace(
+      'begin read only',
+      'begin',
+    );
     for (const view of VIEWS) {
       expect(await codeOf(hub.read(enter, `delete from wall.${view}`))).toMatch(/^(42501|55000)$/);
       expect(await codeOf(hub.read(enter, `delete from public.${view}`))).toMatch(/^(42501|42P01)$/);
@@ -141,6 +148,14 @@ describe('a reader without a grant', () => {
     ['no scope', '[]'],
     ['a scope that says nothing', '[{}]'],
     ['a scope without categories and subjects', '[{"kinds":["*"],"region":"","publicOnly":false,"fields":{"3":{"open":true}}}]'],
+    [
+      'a scope that forgets the tie',
+      '[{"subjects":["organisation","person"],"categories":[1,2,3],"kinds":["*"],"region":"","publicOnly":false}]',
+    ],
+    [
+      'a tie that is none',
+      '[{"subjects":["organisation","person"],"categories":[1,2,3],"kinds":["*"],"region":"","publicOnly":false,"tie":{"roles":["*"],"by":"friend"}}]',
+    ],
     ['a scope that forgets the region', '[{"subjects":["organisation","person"],"categories":[1,2,3],"kinds":["*"],"publicOnly":false}]'],
   ])('P10 gets no row from %s', async (_case, scopes) => {
     const set = scopes === undefined ? '' : `; select set_config('hub.scopes', '${scopes}', true)`;
@@ -158,7 +173,7 @@ describe('a reader without a grant', () => {
   });
 
   it('P10 a scope that gives no fields gives rows without values', async () => {
-    const scope = { subjects: ['organisation', 'person'], categories: [3], kinds: ['*'], region: '', publicOnly: false };
+    const scope = { subjects: ['organisation', 'person'], categories: [3], kinds: ['*'], region: '', publicOnly: false, tie: 'none' };
     const enter = `begin; set local role ${readerRole(['internal', 'personal'])}; select set_config('hub.scopes', '${JSON.stringify([scope])}', true)`;
     const { rows } = await admin.read<{ open: unknown; internal: unknown; personal: unknown }>(
       enter,
@@ -253,11 +268,13 @@ describe('connections that are shared', () => {
     const run = async (one: { act: string; n: number; text?: string }): Promise<void> => {
       const grant = grants[one.n] as Grant;
       if (one.act === 'read') {
-        const { rows } = await hub.read<{ id: string }>(enterWall(MODEL, grant), 'select id::text as id from record');
+        const { rows } = await hub.read<{ id: string }>(enterWall(MODEL, grant, TOKENS), 'select id::text as id from record');
         expect(rows.map((row) => row.id).toSorted()).toEqual(expected.get(grant));
-      } else if (one.act === 'fail') expect(await codeOf(hub.read(enterWall(MODEL, grant), one.text ?? ''))).not.toBe('done');
+      } else if (one.act === 'fail') expect(await codeOf(hub.read(enterWall(MODEL, grant, TOKENS), one.text ?? ''))).not.toBe('done');
       else if (one.act === 'badly')
-        expect(await codeOf(hub.read(enterWall(MODEL, grant).replace('hub_read_', 'hub_no_'), 'select id from record'))).toBe('22023');
+        expect(await codeOf(hub.read(enterWall(MODEL, grant, TOKENS).replace('hub_read_', 'hub_no_'), 'select id from record'))).toBe(
+          '22023',
+        );
       else if (one.act === 'undo')
         await hub
           .transaction(async (sql) => {

@@ -1,3 +1,4 @@
+import { supposed } from '../access/caller.ts';
 import { explain } from '../access/decide.ts';
 import { minimise } from '../access/minimise.ts';
 import { documentTexts, entriesBetween } from '../log/read.ts';
@@ -27,7 +28,7 @@ export function explainField(
   const model = loadModel(readConfig(environment).schema);
   const { department, role, region, purpose, coordinate } = options;
   const caller = { id: '', name: '', department, role, region, actingFor: '', purposes: undefined };
-  print(explain(model, caller, purpose, coordinate));
+  print(explain(model, caller, supposed(purpose), coordinate, dayInShanghai(new Date())));
 }
 
 /** `hub policy replay`: the logged queries of some days, decided again by the policies below another schema folder (U4). */

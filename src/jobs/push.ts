@@ -4,6 +4,7 @@ import { openConnector } from '../connectors/connector.ts';
 import type { OpenConnector, PushItem, PushResult } from '../connectors/contract.ts';
 import { resolveSettings } from '../connectors/settings.ts';
 import { RejectRecord, RetryLater, StopStream } from '../errors.ts';
+import { dayInShanghai } from '../mapping/dates.ts';
 import { compilePublication } from '../mapping/publish.ts';
 import type { Model, PushStream } from '../model/types.ts';
 import { type OutboxRow, type Settled, settle, takeOutbox } from '../store/outbox.ts';
@@ -130,7 +131,7 @@ async function prepare(
   rows: readonly OutboxRow[],
   body: (record: PushableRecord) => PushItem['body'],
 ): Promise<{ items: PushItem[]; settled: Settled[] }> {
-  const grant = grantOf(jobs.model, stream);
+  const grant = grantOf(jobs.model, stream, dayInShanghai(jobs.now()));
   const reader = openReader(jobs.pool, jobs.keys, jobs.model, grant);
   const records = new Map((await reader.pushable(rows)).map((record) => [keyOf(record), record]));
   const items: PushItem[] = [];
@@ -165,7 +166,7 @@ async function prepare(
 }
 
 /** The decision for a push: the receiving platform asks for exactly the fields of the body, for the purpose of the publication. */
-export function grantOf(model: Model, stream: PushStream): Grant {
+export function grantOf(model: Model, stream: PushStream, today: string): Grant {
   const { publish } = stream;
   const connector = connectorOf(model, stream.connector);
   const receiver = {
@@ -191,6 +192,7 @@ export function grantOf(model: Model, stream: PushStream): Grant {
     receiver,
     { code: publish.purpose, basis: stream.article, case: '' },
     { selected, explicit: selected, constrained: new Set() },
+    today,
   );
 }
 

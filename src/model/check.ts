@@ -1,19 +1,7 @@
 import type { ModelFault } from '../errors.ts';
+import { checkPolicies } from './check-policies.ts';
 import { findStream } from './streams.ts';
-import type {
-  Category,
-  CodeSet,
-  Connector,
-  Dictionary,
-  Field,
-  Mapping,
-  Model,
-  PolicyRule,
-  Publication,
-  Stream,
-  SubjectKind,
-  Value,
-} from './types.ts';
+import type { Category, CodeSet, Connector, Dictionary, Field, Mapping, Model, Publication, Stream, SubjectKind, Value } from './types.ts';
 
 /** Cross-checks between files that no JSON Schema can hold. `fileOf` names the file a part came from. */
 export function crossCheck(model: Model, fileOf: (part: string) => string): ModelFault[] {
@@ -29,10 +17,7 @@ export function crossCheck(model: Model, fileOf: (part: string) => string): Mode
     }
   }
   for (const connector of model.connectors.values()) checkConnector(model, connector, say);
-  for (const rule of model.rules) checkRule(model, rule, say);
-  const ids = model.rules.map((r) => r.id);
-  for (const id of new Set(ids.filter((one, i) => ids.indexOf(one) !== i)))
-    say(`policy:${id.split('/')[0]}`, '/rules', `rule id ${id} is used twice`);
+  checkPolicies(model, say);
   return faults;
 }
 
@@ -237,17 +222,6 @@ function checkPublication(model: Model, publish: Publication, part: string, path
           : head === 'subject' && [...model.subjects.values()].some((s) => s.fields.has(tail));
     if (!known) say(part, `${at}/body/${key}`, `${source.of} is nothing that can be pushed`);
   }
-}
-
-function checkRule(model: Model, rule: PolicyRule, say: Say): void {
-  const part = `policy:${rule.policy}`;
-  for (const purpose of rule.purposes)
-    if (!has(model.codes, 'purposes', purpose)) say(part, '/rules', `${rule.id}: purpose ${purpose} is not in codes/purposes`);
-  for (const department of rule.departments) {
-    if (!has(model.codes, 'departments', department)) say(part, '/departments', `${department} is not in codes/departments`);
-  }
-  const kinds = new Set(rule.categories.flatMap((no) => [...(model.categories.get(no)?.kinds.keys() ?? [])]));
-  for (const kind of rule.kinds) if (!kinds.has(kind)) say(part, '/rules', `${rule.id}: ${kind} is no kind of its categories`);
 }
 
 function has(sets: Map<string, CodeSet>, set: string, code: string): boolean {

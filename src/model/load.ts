@@ -4,7 +4,7 @@ import { crossCheck } from './check.ts';
 import { type ConnectorYaml, toConnector } from './connectors.ts';
 import { parseSchema, readSchemaTexts, type SchemaTexts } from './files.ts';
 import { MANUAL, manualConnector } from './manual.ts';
-import { type PolicyYaml, toDuties, toRules } from './policies.ts';
+import { type PolicyYaml, toDuties, toRestrictions, toRules } from './policies.ts';
 import type { Limits, Model, SubjectKind, SubjectType } from './types.ts';
 
 /**
@@ -27,6 +27,7 @@ export function modelOf(texts: SchemaTexts): Model {
     codes: new Map(),
     connectors: new Map(),
     rules: [],
+    restrictions: [],
     duties: [],
     // Where there are none it is a fault, and no process gets to see them.
     limits: (files.find(({ file }) => file === 'limits.yml')?.content ?? {}) as Limits,
@@ -61,6 +62,7 @@ export function modelOf(texts: SchemaTexts): Model {
     const yaml = content as PolicyYaml;
     if (!claim(`policy:${yaml.policy}`, file)) continue;
     model.rules.push(...toRules(file, yaml, model.categories, model.subjects, faults));
+    model.restrictions.push(...toRestrictions(file, yaml, model.categories, model.subjects, faults));
     model.duties.push(...toDuties(yaml));
   }
   faults.push(...crossCheck(model, (part) => origin.get(part) ?? part));

@@ -10,7 +10,7 @@ import {
   stripIgnoredCharacters,
 } from 'graphql';
 import type { Purpose } from '../access/caller.ts';
-import type { Decision } from '../access/decide.ts';
+import { type Decision, toldLift } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
 import type { Kind, LogEntry, Outcome } from '../log/entry.ts';
 import { tokeniseVariables } from '../log/tokens.ts';
@@ -66,10 +66,10 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
           }
         },
         async responseForOperation({ document, operationName, contextValue, request, response }) {
-          const { caller, purpose } = contextValue;
+          const { caller, purpose, today } = contextValue;
           if (introspectionIn(document, operationName ?? '') !== 'all') return null;
           const singleResult = await introspect(
-            projections(caller, purpose?.code),
+            projections(caller, purpose?.code, today),
             document,
             operationName ?? undefined,
             request.variables ?? {},
@@ -143,13 +143,13 @@ function grantRequest(hub: Answering, decisions: Deciding, request: Request): vo
   checkTexts(document, variables);
   const introspection = introspectionIn(document, request.operationName ?? '');
   if (introspection === 'part') throw new Refused('INTROSPECTION_ALONE', '接口结构须单独查询,不得与数据同查', { status: 400 });
-  const purpose = introspection === 'all' ? INTROSPECTION : checkedPurpose(hub.model, context.purpose);
+  const purpose = introspection === 'all' ? INTROSPECTION : checkedPurpose(hub.model, context.purpose, context.caller);
   const { caller, today } = context;
   const grant = decisions.grant({ document, operationName: request.operationName ?? '', variables, caller, purpose, today });
   if (context.strict) {
     const denied = deniedOf(grant.decisions.values());
     if (denied.length > 0) {
-      const details = { denied: denied.map(({ coordinate, article, lift }) => ({ coordinate, article, lift })) };
+      const details = { denied: denied.map((d) => ({ coordinate: d.coordinate, article: d.article, ...toldLift(d) })) };
       throw new Refused('ACCESS_DENIED', '查询包含未授权字段,按严格模式整体拒绝', { status: 403, details });
     }
   }
@@ -182,7 +182,7 @@ function extensionsOf(request: Request, receipt: Receipt): Record<string, unknow
   const decisions = [...granted.grant.decisions.values()];
   const tell = (d: Decision) => {
     const { rule, article } = d.partly ?? d;
-    return { coordinate: d.coordinate, rule: rule ?? 'no-rule', article, lift: d.lift };
+    return { coordinate: d.coordinate, rule: rule ?? 'no-rule', article, ...toldLift(d) };
   };
   return {
     log,

@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
-import type { Caller } from '../access/caller.ts';
+import type { Caller, OwnSubject } from '../access/caller.ts';
 import { Refused } from '../errors.ts';
+import { classify } from '../identity/classify.ts';
 import type { Model } from '../model/types.ts';
 import { devPublicKeys } from './token.ts';
 
@@ -81,9 +82,32 @@ function toCaller(model: Model, claims: JWTPayload): Caller {
     region: text('region'),
     actingFor: text('acting_for'),
     purposes: Array.isArray(purposes) ? purposes.filter((p) => typeof p === 'string') : undefined,
+    subject: ownSubject(text('subject_code')),
   };
+  // One role a token: nobody is two of the three administrators at once, nor adds up what two roles are given.
+  if ((claims['role'] ?? '') !== '' && caller.role === '')
+    throw new Refused('CALLER_UNKNOWN', '令牌须载明一个岗位,且只能载明一个', { status: 403, details: { article: 'HN-23.2' } });
   const known = model.codes.get('departments')?.values.has(caller.department) ?? false;
   if (caller.name === '' || !known)
     throw new Refused('CALLER_UNKNOWN', '令牌未载明查询人姓名或部门', { status: 403, details: { article: 'HN-23.2' } });
+  if (isOfPerson(caller.id))
+    throw new Refused('CALLER_UNKNOWN', '令牌的 sub 不得为证件号码', { status: 403, details: { article: 'HN-5' } });
   return caller;
+}
+
+const today = () => new Date().toISOString().slice(0, 10);
+
+/** Whether a text is the number of a person. The id of the caller is in every log entry, where no such number may stand. */
+function isOfPerson(text: string): boolean {
+  const { valid, kind } = classify(text, today());
+  return valid && (kind === 'citizen-id' || kind === 'residence-permit' || kind === 'foreign-permanent-resident');
+}
+
+/** The code of the subject whose identity the issuer has proved (WG-10). It is repeated nowhere, not even where it is wrong. */
+function ownSubject(code: string): OwnSubject | undefined {
+  if (code === '') return undefined;
+  const { valid, kind, normalized } = classify(code, today());
+  if (!valid || kind === 'unknown')
+    throw new Refused('CALLER_UNKNOWN', '令牌所载本主体代码无效', { status: 403, details: { article: 'WG-10' } });
+  return { scheme: kind, code: normalized };
 }

@@ -56,7 +56,7 @@ export function deciding(schema: GraphQLSchema, model: Model): Deciding {
       const key = JSON.stringify([caller, purpose, today]);
       const known = kept.get(key);
       if (known) return known;
-      const grant = decide(model, caller, purpose, of);
+      const grant = decide(model, caller, purpose, of, today);
       if (kept.size >= KEPT) kept.clear();
       kept.set(key, grant);
       return grant;

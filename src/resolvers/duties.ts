@@ -13,4 +13,6 @@ export const DUTY_FIELDS: Readonly<Record<string, readonly DutyName[]>> = {
   undoMerge: ['handle-issues'],
   dismissIssue: ['handle-issues'],
   noteSpotCheck: ['handle-issues'],
+  policyVersions: ['review-policy'],
+  minimisation: ['review-policy'],
 };

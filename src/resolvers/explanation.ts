@@ -12,4 +12,6 @@ export class Explanation {
   article!: string | null;
   @Field(() => [String], { description: '可解除限制的查询用途 (purposes that would give more)' })
   lift!: string[];
+  @Field(() => [String], { description: '此外还须:consent 主体授权、case 登记在办案件、identity 本人认证 (what more it takes)' })
+  needs!: string[];
 }

@@ -147,7 +147,7 @@ export function buildPolicyResolvers(model: Model): ClassType[] {
         ...told,
         policy: then.version,
         rules: [...rules],
-        decisions: decisions.map(({ lift, ...decision }) => ({ ...decision, lift: [...lift] })),
+        decisions: decisions.map(({ lift, needs, ...decision }) => ({ ...decision, lift: [...lift], needs: [...needs] })),
         scopes: scopes.map(toSimulatedScope),
       };
     }
@@ -196,7 +196,13 @@ async function modelOn(context: Context, day: string): Promise<Model> {
   return modelOf(texts);
 }
 
-function toSimulatedScope({ rule, article, categories, kinds, region, publicOnly }: Scope): SimulatedScope {
-  const conditions = [...(region === undefined ? [] : [`region: ${region}…`]), ...(publicOnly ? ['publicity: public'] : [])];
+function toSimulatedScope(scope: Scope): SimulatedScope {
+  const { rule, article, categories, kinds, region, above, subjectRoles, publicOnly, tie } = scope;
+  const conditions = [
+    ...(region === undefined ? [] : [`region: ${[`${region}…`, ...above].join(', ')}`]),
+    ...(publicOnly ? ['publicity: public'] : []),
+    ...(subjectRoles.length === 0 ? [] : [`subjectRoles: ${subjectRoles.join(', ')}`]),
+    ...(tie === undefined ? [] : [`subject: ${tie.by}`]),
+  ];
   return { rule, article, categories: [...categories], kinds: [...kinds], conditions };
 }

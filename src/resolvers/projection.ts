@@ -22,7 +22,7 @@ import { enumName, inputName } from './types.ts';
 import { whereName } from './inputs.ts';
 
 /** The graph as one caller may use it: what introspection is answered from. It has no resolvers. */
-export type Projections = (caller: Caller, purpose: string | undefined) => GraphQLSchema;
+export type Projections = (caller: Caller, purpose: string | undefined, today: string) => GraphQLSchema;
 
 /** Most projections kept; there are as many as there are kinds of callers times purposes. */
 const KEPT = 100;
@@ -30,8 +30,8 @@ const KEPT = 100;
 export function openProjections(model: Model, schema: GraphQLSchema): Projections {
   const whole = parse(printSchema(schema), { noLocation: true });
   const kept = new Map<string, GraphQLSchema>();
-  return (caller, purpose) => {
-    const usable = usableBy(model, caller, purpose);
+  return (caller, purpose, today) => {
+    const usable = usableBy(model, caller, purpose, today);
     const roots = Object.entries(DUTY_FIELDS)
       .filter(([, duties]) => duties.some((d) => hasDuty(model, caller, d)))
       .map(([name]) => name);

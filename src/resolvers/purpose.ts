@@ -1,7 +1,8 @@
-import type { Purpose } from '../access/caller.ts';
+import type { Caller, Purpose } from '../access/caller.ts';
 import { Refused } from '../errors.ts';
 import { classify } from '../identity/classify.ts';
 import type { LogEntry } from '../log/entry.ts';
+import { needsOfPurpose, type PurposeNeed } from '../model/check-policies.ts';
 import type { Model } from '../model/types.ts';
 
 /** The purpose of a request, unchecked: in the headers `X-Purpose…` (URI-encoded UTF-8), or under `extensions.purpose` of the request. */
@@ -27,11 +28,27 @@ export function statedPurpose(headers: Readonly<Record<string, unknown>>, extens
   };
 }
 
-/** The stated purpose. Throws `Refused` PURPOSE_REQUIRED or PURPOSE_UNKNOWN: no query without a purpose (HN-23.2). */
-export function checkedPurpose(model: Model, stated: Purpose | undefined): Purpose {
+const MISSING: Readonly<Record<PurposeNeed, readonly [code: string, text: string]>> = {
+  case: ['PURPOSE_CASE_REQUIRED', '以该用途查询须填写案件、申请或检查任务的编号'],
+  basis: ['PURPOSE_BASIS_REQUIRED', '以该用途查询须填写法定依据'],
+  identity: ['IDENTITY_PROOF_REQUIRED', '以该用途查询须先经本人身份认证'],
+};
+
+/**
+ * The stated purpose, with all that codes/purposes says it needs. Throws `Refused` PURPOSE_REQUIRED, PURPOSE_UNKNOWN (HN-23.2), or
+ * PURPOSE_CASE_REQUIRED, PURPOSE_BASIS_REQUIRED, IDENTITY_PROOF_REQUIRED with the article of the purpose.
+ */
+export function checkedPurpose(model: Model, stated: Purpose | undefined, caller: Caller): Purpose {
   const details = { article: 'HN-23.2' };
   if (stated === undefined) throw new Refused('PURPOSE_REQUIRED', '查询须说明用途', { status: 400, details });
   if (!isKnown(model, stated.code)) throw new Refused('PURPOSE_UNKNOWN', '查询用途代码不存在', { status: 400, details });
+  const given = { case: stated.case.trim(), basis: stated.basis.trim(), identity: caller.subject?.code ?? '' };
+  for (const need of needsOfPurpose(model, stated.code)) {
+    if (given[need] !== '') continue;
+    const [code, text] = MISSING[need];
+    const article = model.codes.get('purposes')?.values.get(stated.code)?.extra['article'];
+    throw new Refused(code, text, { status: need === 'identity' ? 403 : 400, details: { purpose: stated.code, article } });
+  }
   return stated;
 }
 

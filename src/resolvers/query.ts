@@ -1,4 +1,5 @@
 import { Arg, type ClassType, Ctx, Field, FieldResolver, InputType, Int, ObjectType, Query, Resolver, Root } from 'type-graphql';
+import { supposed } from '../access/caller.ts';
 import { explain } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
 import type { Category as CatalogCategory, Model } from '../model/types.ts';
@@ -184,8 +185,9 @@ export function buildResolvers(model: Model, types: CatalogTypes, recordWhere: C
     ): Explanation {
       if (!coordinates.has(coordinate)) throw new Refused('BAD_COORDINATE', '目录中没有该字段');
       if (!model.codes.get('purposes')?.values.has(purpose)) throw new Refused('PURPOSE_UNKNOWN', '查询用途代码不存在');
-      const { lift, ...decision } = explain(model, context.caller, purpose, coordinate);
-      return { ...decision, lift: [...lift] };
+      // A purpose that needs a case is refused without one: what is explained is the answer with it.
+      const { lift, needs, ...decision } = explain(model, context.caller, supposed(purpose), coordinate, context.today);
+      return { ...decision, lift: [...lift], needs: [...needs] };
     }
   }
 

@@ -1,6 +1,6 @@
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import type { Decision } from '../access/decide.ts';
+import { type Decision, type Need, toldLift } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
 import { isUnavailable } from '../store/unavailable.ts';
 
@@ -108,11 +108,18 @@ export function textOf(code: string): string {
   return TEXTS[code] ?? code;
 }
 
+const NEEDS: Readonly<Record<Need, string>> = {
+  consent: '须有信用主体的有效授权',
+  case: '须有已登记且在办的案件',
+  identity: '须经本人身份认证',
+};
+
 /** The error of a selected field that the grant does not give. */
 export function deniedError(decision: Decision): GraphQLFormattedError {
-  const { coordinate, rule, article, lift } = decision;
+  const { coordinate, rule, article, lift, needs } = decision;
+  const ways = [...(lift.length > 0 ? ['可更换查询用途后再查'] : []), ...needs.map((need) => NEEDS[need])];
   return {
-    message: `无权查看字段 ${coordinate}${lift.length > 0 ? ',可更换查询用途后再查' : ''}`,
-    extensions: { code: 'FIELD_DENIED', coordinate, rule: rule ?? 'no-rule', article, lift },
+    message: [`无权查看字段 ${coordinate}`, ...ways].join(','),
+    extensions: { code: 'FIELD_DENIED', coordinate, rule: rule ?? 'no-rule', article, ...toldLift(decision) },
   };
 }

@@ -160,6 +160,8 @@ function callerOf({ entry }: Placed): Caller {
     region: region ?? '',
     actingFor: actingFor ?? '',
     purposes: undefined,
+    // Whose own file was asked for is in no entry; that it was proved is: else the query would have been refused before any decision.
+    subject: { scheme: '?', code: '?' },
   };
 }
 

@@ -9,6 +9,7 @@ import {
 import fastifyStatic from '@fastify/static';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { Refused } from '../errors.ts';
+import { needsOfPurpose } from '../model/check-policies.ts';
 import { answering } from './answer.ts';
 import type { Context } from './context.ts';
 import { answer, type EndpointOptions, refuse } from './endpoint.ts';
@@ -126,7 +127,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 async function serveConsole(app: FastifyInstance, options: ServerOptions): Promise<void> {
   const purposes = [...(options.model.codes.get('purposes')?.values.values() ?? [])]
     .filter((p) => p.code !== 'introspection')
-    .map((p) => ({ code: p.code, zh: p.zh, en: p.en, article: typeof p.extra['article'] === 'string' ? p.extra['article'] : '' }));
+    .map((p) => ({
+      code: p.code,
+      zh: p.zh,
+      en: p.en,
+      article: typeof p.extra['article'] === 'string' ? p.extra['article'] : '',
+      needs: needsOfPurpose(options.model, p.code),
+    }));
   app.get('/ide/purposes.json', () => purposes);
   if (options.consoleDir === undefined || !existsSync(options.consoleDir)) return;
   await app.register(fastifyStatic, {

@@ -49,7 +49,7 @@ export function simulate(schema: GraphQLSchema, model: Model, supposed: Supposed
     const { coerced, errors } = getVariableValues(schema, operation.variableDefinitions ?? [], supposed.variables, { maxErrors: 1 });
     if (!coerced || errors) return { outcome: 'invalid', code: 'BAD_USER_INPUT', message: textOf('BAD_USER_INPUT'), ...nothing };
     refuseOver(model.limits, 'rows', rowsOf(schema, document, operation, coerced));
-    const purpose = checkedPurpose(model, supposed.purpose);
+    const purpose = checkedPurpose(model, supposed.purpose, supposed.caller);
     const question = {
       document,
       operationName: supposed.operationName,

@@ -36,6 +36,8 @@ export interface TokenRequest {
   region: string;
   /** Restricts the token to these purposes; empty: those of the department's policies. */
   purposes: readonly string[];
+  /** The caller's own statutory code, for a query about itself. */
+  subject?: string;
   issuer: string;
   audience: string;
   /** Seconds; negative makes an expired token, for tests. */
@@ -46,7 +48,8 @@ export interface TokenRequest {
 export async function mintToken(data: string, request: TokenRequest): Promise<string> {
   const key = await importJWK(await devKey(data), ALGORITHM);
   const now = Math.floor(Date.now() / 1000);
-  const claims = { name: request.name, department: request.department, role: request.role, region: request.region };
+  const { name, department, role, region, subject } = request;
+  const claims = { name, department, role, region, ...(subject === undefined ? {} : { subject_code: subject }) };
   return new SignJWT(request.purposes.length > 0 ? { ...claims, purposes: [...request.purposes] } : claims)
     .setProtectedHeader({ alg: ALGORITHM, kid: 'dev' })
     .setSubject(request.id)

@@ -10,25 +10,6 @@ export class Parameters {
   }
 }
 
-/** Condition under which a record row (alias `r`) lies in the scope. */
-export function recordInScope(scope: Scope, parameters: Parameters): string {
-  const parts = [
-    `r.category = any(${parameters.add(scope.categories)}::smallint[])`,
-    `r.subject_kind = any(${parameters.add(scope.subjects)}::text[])`,
-  ];
-  if (scope.kinds.length > 0) parts.push(`r.kind = any(${parameters.add(scope.kinds)}::text[])`);
-  if (scope.publicOnly) parts.push(`r.publicity = 'public'`);
-  if (scope.region !== undefined) parts.push(`starts_with(r.region, ${parameters.add(scope.region)})`);
-  return `(${parts.join(' and ')})`;
-}
-
-/** Condition under which a subject row (alias `s`) lies in the scope. */
-export function subjectInScope(scope: Scope, parameters: Parameters): string {
-  const parts = [`s.kind = any(${parameters.add(scope.subjects)}::text[])`];
-  if (scope.region !== undefined) parts.push(`starts_with(s.region, ${parameters.add(scope.region)})`);
-  return `(${parts.join(' and ')})`;
-}
-
 /** A scope with its condition in SQL. */
 export interface Conditioned {
   scope: Scope;

@@ -1,7 +1,8 @@
 import type { Scope } from '../access/decide.ts';
 import type { Category, Field } from '../model/types.ts';
-import { fieldsSql, Parameters, recordInScope } from './columns.ts';
+import { fieldsSql, Parameters } from './columns.ts';
 import type { Changes, RecordAt } from './rows.ts';
+import { recordInScope } from './scope-sql.ts';
 import { anyOf, conditioned, type View } from './view.ts';
 
 interface RawChanges {
@@ -22,7 +23,7 @@ export async function changesOf(view: View, asked: readonly RecordAt[]): Promise
   const parameters = new Parameters();
   const categories = [...view.model.categories.values()];
   const holding = view.grant.scopes.filter((scope) => scope.categories.length > 0).map((scope) => comparable(scope, categories));
-  const scopes = conditioned(holding, (scope) => recordInScope(scope, parameters));
+  const scopes = conditioned(holding, (scope) => recordInScope(scope, parameters, view.keys));
   if (scopes.length === 0) return new Map();
   const branches = categories.flatMap((c) => {
     const own = scopes.filter((s) => s.scope.categories.includes(c.no));

@@ -1,8 +1,9 @@
 import type { FieldValue, SubjectKind } from '../model/types.ts';
-import { fieldsSql, Parameters, recordInScope } from './columns.ts';
+import { fieldsSql, Parameters } from './columns.ts';
 import { concealId } from './opaque.ts';
 import { subjectsByRowId } from './read-subjects.ts';
 import type { PushableRecord } from './rows.ts';
+import { recordInScope } from './scope-sql.ts';
 import { anyOf, conditioned, openFields, type View, wanted } from './view.ts';
 
 interface RawVersion {
@@ -19,7 +20,7 @@ interface RawVersion {
 /** Versions as they were stored, not as the record is now: the same version always gives the same body under the same grant. */
 export async function pushable(view: View, versions: readonly { recordId: number; version: number }[]): Promise<PushableRecord[]> {
   const parameters = new Parameters();
-  const scopes = conditioned(view.grant.scopes, (scope) => recordInScope(scope, parameters));
+  const scopes = conditioned(view.grant.scopes, (scope) => recordInScope(scope, parameters, view.keys));
   if (scopes.length === 0 || versions.length === 0) return [];
   const categories = [...view.model.categories.values()].filter((c) => scopes.some((s) => s.scope.categories.includes(c.no)));
   const branches = categories.map((c) => {

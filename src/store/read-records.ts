@@ -1,8 +1,9 @@
 import type { Scope } from '../access/decide.ts';
 import type { FieldValue } from '../model/types.ts';
-import { fieldsSql, Parameters, recordInScope, subjectInScope } from './columns.ts';
+import { fieldsSql, Parameters } from './columns.ts';
 import { concealCursor, concealId } from './opaque.ts';
 import type { PageOf, PageRequest, RecordRow, RecordWhere } from './rows.ts';
+import { recordInScope, subjectInScope } from './scope-sql.ts';
 import { anyOf, checkedSize, conditioned, openFields, position, type View, wanted } from './view.ts';
 import { compare } from './where.ts';
 
@@ -88,7 +89,7 @@ interface Selection {
 /** The column list and the condition of a read: both come from the grant. Undefined when the grant holds no records at all. */
 function selection(view: View, parameters: Parameters, where: RecordWhere): Selection | undefined {
   const holding = view.grant.scopes.filter((scope) => scope.categories.length > 0);
-  const scopes = conditioned(holding, (scope) => recordInScope(scope, parameters));
+  const scopes = conditioned(holding, (scope) => recordInScope(scope, parameters, view.keys));
   if (scopes.length === 0) return undefined;
   const categories = [...view.model.categories.values()].filter((c) => scopes.some((s) => s.scope.categories.includes(c.no)));
   const branches = categories.map((c) => {
@@ -131,10 +132,10 @@ export async function recordsOfFacts(
   const select = selection(view, parameters, where);
   const telling = conditioned(
     view.grant.scopes.flatMap((scope) => tellingFacts(view, scope)),
-    (scope) => recordInScope(scope, parameters),
+    (scope) => recordInScope(scope, parameters, view.keys),
   );
   if (select === undefined || telling.length === 0) return new Map();
-  const subjects = conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters));
+  const subjects = conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters, view.keys));
   const keys = `any(${parameters.add(facts.map((fact) => Buffer.from(fact, 'hex')))}::bytea[])`;
   const { rows } = await view.sql.query<RawRecord>(
     `select ${select.list} from ${select.from} where r.fact = ${keys} and ${select.where} and (${anyOf(telling)})

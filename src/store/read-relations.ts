@@ -1,5 +1,6 @@
-import { Parameters, recordInScope, subjectInScope } from './columns.ts';
+import { Parameters } from './columns.ts';
 import type { RelationRow } from './rows.ts';
+import { recordInScope, subjectInScope } from './scope-sql.ts';
 import { anyOf, conditioned, type View } from './view.ts';
 
 interface RawRelation {
@@ -14,9 +15,9 @@ interface RawRelation {
 export async function relationsOf(view: View, subjects: readonly number[]): Promise<Map<number, RelationRow[]>> {
   const parameters = new Parameters();
   const holding = view.grant.scopes.filter((scope) => scope.categories.length > 0);
-  const scopes = conditioned(holding, (scope) => recordInScope(scope, parameters));
+  const scopes = conditioned(holding, (scope) => recordInScope(scope, parameters, view.keys));
   if (scopes.length === 0) return new Map();
-  const sides = anyOf(conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters)));
+  const sides = anyOf(conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters, view.keys)));
   const ids = parameters.add(subjects);
   const { rows } = await view.sql.query<RawRelation>(
     `select distinct x.subject_id, x.related_id, x.kind, x.valid_from, x.valid_to from relation x join record r on r.id = x.record_id

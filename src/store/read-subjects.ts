@@ -2,9 +2,10 @@ import type { Scope } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
 import { classify } from '../identity/classify.ts';
 import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
-import { fieldsSql, Parameters, subjectInScope } from './columns.ts';
+import { fieldsSql, Parameters } from './columns.ts';
 import { concealCursor, concealId } from './opaque.ts';
 import type { PageOf, PageRequest, SubjectRow, SubjectWhere } from './rows.ts';
+import { subjectInScope } from './scope-sql.ts';
 import { identifierDomain } from './subjects.ts';
 import { anyOf, checkedSize, conditioned, openFields, position, type View, wanted } from './view.ts';
 
@@ -33,7 +34,7 @@ export async function subjectByCode(view: View, code: string, scheme: string | u
     if (given.length === 0) return [];
     const tokens = parameters.add(given.flatMap((scheme) => view.keys.blindForms(identifierDomain(scheme), found.normalized)));
     return [
-      `${subjectInScope(scope, parameters)} and s.id in (select subject_id from subject_identifier where token = any(${tokens}::bytea[]))`,
+      `${subjectInScope(scope, parameters, view.keys)} and s.id in (select subject_id from subject_identifier where token = any(${tokens}::bytea[]))`,
     ];
   });
   if (conditions.length === 0) return undefined;
@@ -87,7 +88,7 @@ export async function listSubjects(view: View, where: SubjectWhere, page: PageRe
 }
 
 async function select(view: View, parameters: Parameters, condition: string, order: string): Promise<RawSubject[]> {
-  const scopes = conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters));
+  const scopes = conditioned(view.grant.scopes, (scope) => subjectInScope(scope, parameters, view.keys));
   if (scopes.length === 0) return [];
   const branches = [...view.model.subjects.values()].map((type) => {
     const own = scopes.filter((c) => c.scope.subjects.includes(type.kind));

@@ -46,7 +46,7 @@ export interface Reader {
 }
 
 export function openReader(pool: Walled, keys: Keys, model: Model, grant: Grant): Reader {
-  const enter = enterWall(model, grant);
+  const enter = enterWall(model, grant, keys);
   const sql: View['sql'] = { query: (text, values) => pool.read(enter, text, values) };
   const columns = columnsGiven(model, grant);
   const view: View = {

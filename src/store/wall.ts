@@ -1,14 +1,16 @@
 import { escapeLiteral } from 'pg';
 import type { Grant, Scope } from '../access/decide.ts';
 import type { Field, Model, Sensitivity } from '../model/types.ts';
+import type { Keys } from './keys.ts';
 import { CLASSES, type ClassColumn, readerRole } from './roles.ts';
+import { identifierDomain } from './subjects.ts';
 
 /**
  * The statements with which a transaction becomes a reader of one grant (migrations/wall-ddl.ts). All of it ends with the transaction, so that a
  * pooled connection remembers nothing (L33). One text, because it goes out with the statement that reads and waits for no answer of its own.
  */
-export function enterWall(model: Model, grant: Grant): string {
-  const scopes = JSON.stringify(grant.scopes.map((scope) => shownBy(model, scope)));
+export function enterWall(model: Model, grant: Grant, keys: Pick<Keys, 'blindForms'>): string {
+  const scopes = JSON.stringify(grant.scopes.map((scope) => shownBy(model, scope, keys)));
   return `begin read only; set local role ${readerRole(columnsGiven(model, grant))}; set local search_path = wall;
     select set_config('hub.scopes', ${escapeLiteral(scopes)}, true)`;
 }
@@ -19,8 +21,21 @@ const columnOf = (sensitivity: Sensitivity): 'open' | ClassColumn => (sensitivit
 type Given = Partial<Record<'open' | ClassColumn, true | string[]>>;
 
 /** A scope as wall.scopes() reads it. Every part of a scope MUST be in it: what is left out would be open behind the first wall. */
-function shownBy(model: Model, scope: Scope): Record<string, unknown> {
-  const { rule: _rule, article: _article, subjects, categories, kinds, region, publicOnly, fields, ...rest } = scope;
+function shownBy(model: Model, scope: Scope, keys: Pick<Keys, 'blindForms'>): Record<string, unknown> {
+  const {
+    rule: _rule,
+    article: _article,
+    subjects,
+    subjectRoles,
+    categories,
+    kinds,
+    region,
+    above,
+    publicOnly,
+    tie,
+    fields,
+    ...rest
+  } = scope;
   rest satisfies Record<string, never>;
   const types = [
     ...categories.map((no) => [String(no), model.categories.get(no)] as const),
@@ -32,11 +47,29 @@ function shownBy(model: Model, scope: Scope): Record<string, unknown> {
     categories,
     kinds: kinds.length > 0 ? kinds : ['*'],
     region: region ?? '',
+    above,
     publicOnly,
+    tie: tie === undefined && subjectRoles.length === 0 ? 'none' : shownTie(scope, keys),
     fields: Object.fromEntries(
       types.map(([key, type]) => [key, type ? givenOf(type.type, [...type.fields.values()], fields, classes) : {}]),
     ),
   };
+}
+
+/** The tie to the subject, with its roles, as wall.tied() reads it; the caller's own code goes as its blind tokens alone. */
+function shownTie({ tie, subjectRoles, kinds, region, above, publicOnly }: Scope, keys: Pick<Keys, 'blindForms'>): Record<string, unknown> {
+  const roles = subjectRoles.length > 0 ? subjectRoles : ['*'];
+  switch (tie?.by) {
+    case undefined:
+      return { roles, by: 'any' };
+    case 'recorded':
+      return { roles, by: tie.by, kinds: kinds.length > 0 ? kinds : ['*'], region: region ?? '', above, publicOnly };
+    case 'self':
+      return { roles, by: tie.by, tokens: keys.blindForms(identifierDomain(tie.scheme), tie.code).map((token) => token.toString('hex')) };
+    case 'consented':
+    case 'own-case':
+      return { roles, ...tie };
+  }
 }
 
 /** What a scope gives of one type, by column: `true` for a whole class, else the fields. */

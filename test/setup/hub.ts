@@ -6,6 +6,7 @@ import { decode } from '../../src/log/canonical.ts';
 import type { LogEntry } from '../../src/log/entry.ts';
 import { ensureLogPartitions } from '../../src/log/partitions.ts';
 import { type LogOptions, openLog, type QueryLog } from '../../src/log/writer.ts';
+import { needsOfPurpose } from '../../src/model/check-policies.ts';
 import { findStream } from '../../src/model/load.ts';
 import type { Limits, Model, PullStream, QueryLimit } from '../../src/model/types.ts';
 import { openCallers } from '../../src/resolvers/callers.ts';
@@ -30,8 +31,11 @@ export interface Asking {
   role?: string;
   /** Null: none is stated. */
   purpose?: string | null;
+  /** Left out: some case, and some basis, where the purpose needs one. */
   case?: string;
   basis?: string;
+  /** The caller's own statutory code, as its token states it. */
+  subject?: string;
   /** Purposes the token is restricted to. */
   purposes?: string[];
   /** The whole `Authorization` header; null: none. */
@@ -152,15 +156,19 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
 
   async function headersOf(asking: Asking): Promise<Record<string, string>> {
     const { department = 'health', region = '430000', role = 'officer', purposes = [], purpose = 'credit-evaluation' } = asking;
+    const own = asking.subject === undefined ? {} : { subject: asking.subject };
     const authorization =
-      asking.authorization === undefined ? `Bearer ${await token({ department, region, role, purposes })}` : asking.authorization;
+      asking.authorization === undefined ? `Bearer ${await token({ department, region, role, purposes, ...own })}` : asking.authorization;
+    const needs = purpose === null ? [] : needsOfPurpose(model, purpose);
+    const stated = (need: 'case' | 'basis', given: string | undefined) => given ?? (needs.includes(need) ? `TEST-${need}` : undefined);
+    const reason = { case: stated('case', asking.case), basis: stated('basis', asking.basis) };
     return {
       'content-type': 'application/json',
       accept: 'application/graphql-response+json',
       ...(authorization === null ? {} : { authorization }),
       ...(purpose === null ? {} : { 'x-purpose': purpose }),
-      ...(asking.case === undefined ? {} : { 'x-purpose-case': encodeURIComponent(asking.case) }),
-      ...(asking.basis === undefined ? {} : { 'x-purpose-basis': encodeURIComponent(asking.basis) }),
+      ...(reason.case === undefined ? {} : { 'x-purpose-case': encodeURIComponent(reason.case) }),
+      ...(reason.basis === undefined ? {} : { 'x-purpose-basis': encodeURIComponent(reason.basis) }),
       ...asking.headers,
     };
   }

@@ -14,6 +14,7 @@ export interface SubjectLine extends Values {
   id: number;
   kind: 'organisation' | 'person';
   region: string | null;
+  roles: string[];
 }
 export interface RecordLine extends Values {
   id: number;
@@ -42,7 +43,8 @@ export function makeLines(model: Model, draw: (n: number) => number, count: numb
   const kinds = [...model.categories.values()].flatMap((c) => [...c.kinds.keys()].map((kind) => [c, kind] as const));
   const subjects = Array.from({ length: Math.ceil(count / 6) }, (_, i): SubjectLine => {
     const type = one([...model.subjects.values()]);
-    return { id: i + 1, kind: type.kind, region: one(REGIONS), ...valuesOf(type, `s${i + 1}`) };
+    const roles = [...(model.codes.get('subject-roles')?.values.values() ?? [])].filter((role) => role.extra['kind'] === type.kind);
+    return { id: i + 1, kind: type.kind, region: one(REGIONS), roles: [one(roles).code], ...valuesOf(type, `s${i + 1}`) };
   });
   const records = Array.from({ length: count }, (_, i): RecordLine => {
     const [category, kind] = kinds[i % kinds.length] as (typeof kinds)[number];
@@ -87,8 +89,8 @@ export async function storeLines(pool: Pool, { subjects, records, versions }: Li
   const values = COLUMNS.map((c) => `${c} jsonb`).join(', ');
   const list = COLUMNS.join(', ');
   await pool.query(
-    `insert into subject (id, kind, region, ${list}) select id, kind, region, ${list}
-     from jsonb_to_recordset($1::jsonb) as t(id bigint, kind text, region text, ${values})`,
+    `insert into subject (id, kind, region, roles, ${list}) select id, kind, region, roles, ${list}
+     from jsonb_to_recordset($1::jsonb) as t(id bigint, kind text, region text, roles text[], ${values})`,
     [json(subjects)],
   );
   await pool.query(
@@ -110,6 +112,40 @@ export async function storeLines(pool: Pool, { subjects, records, versions }: Li
   await pool.query(`insert into relation (subject_id, related_id, kind, record_id) select subject_id, 1, 'test', id from record`);
 }
 
+/**
+ * Every third subject consents to everybody's looking into some categories, every third has revoked it, every third only ever gave it for another
+ * purpose; every fourth belongs to the case of each department, every other fourth to one that is closed.
+ */
+export async function storeTies(pool: Pool, model: Model): Promise<void> {
+  const departments = [...(model.codes.get('departments')?.values.keys() ?? [])];
+  const purposes = [...(model.codes.get('purposes')?.values.keys() ?? [])];
+  await pool.query(
+    `insert into consent (token, department, purposes, categories, valid_from, valid_until, channel, evidence, given_by, given_name, revoked_at, revoked_by, revoked_name)
+     select i.token, d, case when i.subject_id % 3 = 2 then array['other'] else $2::text[] end, $3, '2026-01-01', '2026-12-31', 'website', '', 'x', 'x',
+       case when i.subject_id % 3 = 1 then now() end, case when i.subject_id % 3 = 1 then 'x' end, case when i.subject_id % 3 = 1 then 'x' end
+     from subject_identifier i, unnest($1::text[]) d`,
+    [departments, purposes, CONSENTED],
+  );
+  await pool.query(
+    `insert into registered_case (number, department, region, officer, officer_name, basis, registered_by, registered_name, closed_on, closed_by)
+     select n, d, $3, 'y', 'y', '', 'y', 'y', case when n = 'closed' then $4::date end, case when n = 'closed' then 'y' end
+     from unnest($1::text[]) d, unnest($2::text[]) n`,
+    [departments, [CASE, 'closed'], CASE_REGION, TODAY],
+  );
+  await pool.query(
+    `insert into case_subject (case_id, token) select k.id, i.token from registered_case k join subject_identifier i
+       on i.subject_id % 4 = case when k.number = 'closed' then 1 else 0 end`,
+  );
+}
+
+const TODAY = '2026-06-01';
+const CONSENTED = [1, 6, 9, 11];
+const CASE = '案1';
+const CASE_REGION = '430100';
+const OWN = 7;
+/** Tokens as the lines have them: the id of the subject in hexadecimal. */
+export const TOKENS = { blindForms: (_domain: string, code: string) => [Buffer.from(code.padStart(32, '0'), 'hex')] };
+
 export type Asks = [department: string, purpose: string, region: string, role?: string];
 
 /** The grant of an officer who asks for every field there is. */
@@ -117,22 +153,33 @@ export function grantOf(model: Model, ...[department, code, region, role = 'offi
   const all = [...model.categories.values(), ...model.subjects.values()].flatMap((t) =>
     [...t.fields.values()].map((f) => `${t.type}.${f.name}`),
   );
-  const caller: Caller = { id: 'x', name: '陈静', department, role, region, actingFor: '', purposes: undefined };
-  const purpose: Purpose = { code, basis: '', case: '' };
-  return decide(model, caller, purpose, { selected: new Set(all), explicit: new Set(all), constrained: new Set() });
+  const caller: Caller = {
+    id: 'x',
+    name: '陈静',
+    department,
+    role,
+    region,
+    actingFor: '',
+    purposes: undefined,
+    subject: { scheme: 'uscc', code: OWN.toString(16) },
+  };
+  const purpose: Purpose = { code, basis: '', case: CASE };
+  return decide(model, caller, purpose, { selected: new Set(all), explicit: new Set(all), constrained: new Set() }, TODAY);
 }
 
 /** Every grant that a department, role and purpose of the policies can have, in several regions; the same ones once. */
 export function everyGrant(model: Model): Map<string, Grant> {
-  const asking = model.rules.flatMap((rule) =>
-    rule.departments.flatMap((department) =>
-      rule.purposes.flatMap((purpose) =>
-        (rule.roles.length > 0 ? rule.roles : ['officer']).flatMap((role) =>
-          ['430000', '430100', '430102', '410000'].map((region): Asks => [department, purpose, region, role]),
+  const asking = model.rules
+    .filter((rule) => rule.use === 'reading')
+    .flatMap((rule) =>
+      rule.departments.flatMap((department) =>
+        rule.purposes.flatMap((purpose) =>
+          (rule.roles.length > 0 ? rule.roles : ['officer']).flatMap((role) =>
+            ['430000', '430100', '430102', '410000'].map((region): Asks => [department, purpose, region, role]),
+          ),
         ),
       ),
-    ),
-  );
+    );
   const grants = new Map<string, Grant>();
   const seen = new Set<string>();
   for (const asks of asking) {
@@ -154,8 +201,27 @@ export interface AllSeen {
 
 /** What the grant gives of the rows: a row where a scope holds it, and of its values those that such a scope gives. */
 export function allowed(model: Model, grant: Grant, { subjects, records, versions }: Lines): AllSeen {
-  const region = (scope: Scope, of: string | null) => scope.region === undefined || (of?.startsWith(scope.region) ?? false);
+  const region = (scope: Scope, of: string | null) =>
+    scope.region === undefined || (of !== null && (of.startsWith(scope.region) || scope.above.includes(of)));
+  const rolesOf = new Map(subjects.map((line) => [line.id, line.roles]));
+  const tied = (scope: Scope, subject: number, covered: readonly number[], asSubject: boolean): boolean => {
+    const { tie } = scope;
+    if (scope.subjectRoles.length > 0 && !scope.subjectRoles.some((role) => rolesOf.get(subject)?.includes(role))) return false;
+    switch (tie?.by) {
+      case undefined:
+        return true;
+      case 'recorded':
+        return !asSubject || records.some((line) => line.subject_id === subject && recordHolds(line)({ ...scope, tie: undefined }));
+      case 'self':
+        return subject === OWN;
+      case 'consented':
+        return subject % 3 === 0 && covered.some((no) => CONSENTED.includes(no));
+      case 'own-case':
+        return subject % 4 === 0 && CASE_REGION.startsWith(tie.region ?? '-');
+    }
+  };
   const recordHolds = (line: RecordLine) => (scope: Scope) =>
+    tied(scope, line.subject_id, [line.category], false) &&
     scope.categories.includes(line.category) &&
     scope.subjects.includes(line.subject_kind) &&
     (scope.kinds.length === 0 || scope.kinds.includes(line.kind)) &&
@@ -179,7 +245,7 @@ export function allowed(model: Model, grant: Grant, { subjects, records, version
       subjects,
       (l) => String(l.id),
       (l) => model.subjects.get(l.kind),
-      (l) => (scope) => scope.subjects.includes(l.kind) && region(scope, l.region),
+      (l) => (scope) => scope.subjects.includes(l.kind) && region(scope, l.region) && tied(scope, l.id, scope.categories, true),
     ),
     records: seen(
       records,
@@ -246,7 +312,7 @@ const VIEWS = { subjects: 'subject', records: 'record', versions: 'record_histor
 /** Everything that PostgreSQL gives to the reader of a grant that asks for all of it; no condition but those of the wall. */
 export async function given(pool: Pool, model: Model, grant: Grant): Promise<AllSeen> {
   const columns = [...classesGiven(grant)];
-  const enter = enterWall(model, grant);
+  const enter = enterWall(model, grant, TOKENS);
   const seen = async (view: string, key: string): Promise<Seen> => {
     const { rows } = await pool.read<Values & { key: string }>(
       enter,

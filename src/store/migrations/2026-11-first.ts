@@ -1,4 +1,5 @@
 import { Migration } from '@mikro-orm/migrations';
+import { CONSENT_DDL } from './consent-ddl.ts';
 import { CORE_DDL } from './core-ddl.ts';
 import { DICTIONARY_DDL } from './dictionary-ddl.ts';
 import { LOG_DDL } from './log-ddl.ts';
@@ -14,6 +15,7 @@ const PARTS: readonly (readonly string[])[] = [
   SEAL_DDL,
   // Others stand on those above, not on one another.
   MODEL_DDL,
+  CONSENT_DDL,
 ];
 
 /** The first schema: subjects, records and their versions, the sync's ledger, the query log, and what people do beside reading; then who may do what with it. */

@@ -1,4 +1,5 @@
 import { CLASSES, LOG_WRITER, OWNER, READERS, VIEWER, WRITER } from '../roles.ts';
+import { PLAYS, TIED } from './wall-ties-ddl.ts';
 
 /**
  * The second wall (design §4): PostgreSQL itself gives a reader nothing outside the grant, whatever statement it is sent.
@@ -11,22 +12,28 @@ import { CLASSES, LOG_WRITER, OWNER, READERS, VIEWER, WRITER } from '../roles.ts
  * History is one view with a barrier instead: a version is shown by what it said, not by what its record says now.
  */
 const SCOPES = `create function wall.scopes()
-  returns table (subjects text[], categories smallint[], kinds text[], region text, public_only boolean, fields jsonb)
+  returns table (subjects text[], categories smallint[], kinds text[], region text, above text[], public_only boolean, tie jsonb, fields jsonb)
   language sql stable as $$
-    select s.subjects, s.categories, s.kinds, s.region, s."publicOnly", s.fields
+    select s.subjects, s.categories, s.kinds, s.region, s.above, s."publicOnly", s.tie, s.fields
     from jsonb_to_recordset(nullif(current_setting('hub.scopes', true), '')::jsonb)
-      as s(subjects text[], categories smallint[], kinds text[], region text, "publicOnly" boolean, fields jsonb) $$`;
+      as s(subjects text[], categories smallint[], kinds text[], region text, above text[], "publicOnly" boolean, tie jsonb, fields jsonb) $$`;
 
 /** Whether a row lies in scope `s`. What a scope leaves out is never "any": null makes the whole test fail. */
+const regionHeld = (region: string) => `(s.region = '' or starts_with(${region}, s.region) or ${region} = any(s.above))`;
+/** Most scopes ask for no tie to the subject, and then no function is called. */
+const tieHeld = (subject: string, categories: string, asSubject: boolean) =>
+  `(s.tie = '"none"' or wall.tied(s.tie, ${subject}, ${categories}, ${asSubject}))`;
 const recordHeld = (
   r: string,
   kind = `${r}.subject_kind`,
   region = `${r}.region`,
+  subject = `${r}.subject_id`,
 ) => `${r}.category = any(s.categories) and ${kind} = any(s.subjects)
     and (s.kinds = '{*}' or ${r}.kind = any(s.kinds)) and (not s.public_only or ${r}.publicity = 'public')
-    and (s.region = '' or starts_with(${region}, s.region))`;
-const subjectHeld = (t: string) => `${t}.kind = any(s.subjects) and (s.region = '' or starts_with(${t}.region, s.region))`;
-const versionHeld = recordHeld('v', 'c.subject_kind', 'coalesce(v.region, o.region)');
+    and ${regionHeld(region)} and ${tieHeld(subject, `array[${r}.category]`, false)}`;
+const subjectHeld = (t: string) =>
+  `${t}.kind = any(s.subjects) and ${regionHeld(`${t}.region`)} and ${tieHeld(`${t}.id`, 's.categories', true)}`;
+const versionHeld = recordHeld('v', 'c.subject_kind', 'coalesce(v.region, o.region)', 'c.subject_id');
 
 /** The fields of one class that some of the scopes give: all of them (true), those listed, or none. */
 const PICK = `create function wall.pick(value jsonb, given jsonb[]) returns jsonb language plpgsql immutable as $$
@@ -57,6 +64,13 @@ const VIEWS = [
   `create view wall.subject as select ${of('t', SUBJECT)}, ${SHOWN} from public.subject t ${fieldsOf('t', 't.kind', subjectHeld('t'))}`,
   `create view wall.record as select ${of('t', RECORD)}, ${SHOWN} from public.record t ${fieldsOf('t', 't.category::text', recordHeld('t'))}`,
   `create view wall.subject_identifier as select token, subject_id from public.subject_identifier`,
+  // Of consents and cases what concerns the scopes: the statements of a read ask them too.
+  `create view wall.consent as select token, department, person, purposes, categories, valid_from, valid_until, revoked_at from public.consent c
+   where exists (select from wall.scopes() s where s.tie->>'by' = 'consented' and s.tie->>'purpose' = any(c.purposes)
+     and (c.person = s.tie->>'person' or c.department = s.tie->>'department'))`,
+  `create view wall.registered_case as select id, number, department, region, officer, closed_on from public.registered_case k
+   where exists (select from wall.scopes() s where s.tie->>'by' = 'own-case' and s.tie->>'number' = k.number and s.tie->>'department' = k.department)`,
+  `create view wall.case_subject as select case_id, token from public.case_subject x where exists (select from wall.registered_case k where k.id = x.case_id)`,
   `create view wall.relation as select id, subject_id, related_id, kind, valid_from, valid_to, record_id from public.relation`,
   // Which version was the current one at a moment hangs on versions that the scopes may not hold: when the next one came is told, and nothing else of it.
   `create view wall.record_history with (security_barrier) as
@@ -105,6 +119,8 @@ export function wallDdl(ddl: readonly string[]): string[] {
     SCOPES,
     PICK,
     WHOLE,
+    TIED,
+    PLAYS,
     ...VIEWS,
     ...GUARDED.flatMap((table) => [
       `alter table ${table} enable row level security`,
@@ -114,19 +130,23 @@ export function wallDdl(ddl: readonly string[]): string[] {
     `grant select (${SUBJECT}, ${ALL_CLASSES.join(', ')}) on subject to ${VIEWER}`,
     `grant select (${RECORD}, ${ALL_CLASSES.join(', ')}) on record to ${VIEWER}`,
     `grant select (token, subject_id) on subject_identifier to ${VIEWER}`,
-    `grant select on relation to ${VIEWER}`,
+    `grant select on relation, consent, registered_case, case_subject to ${VIEWER}`,
     ...[...READERS].flatMap(([role, classes]) => [
       `grant select (${[SUBJECT, 'open', ...classes].join(', ')}) on wall.subject to ${role}`,
       `grant select (${[RECORD, 'open', ...classes].join(', ')}) on wall.record to ${role}`,
       `grant select (${[HISTORY, 'open', ...classes].join(', ')}) on wall.record_history to ${role}`,
     ]),
-    `grant select on wall.subject_identifier, wall.relation to ${readers}`,
+    `grant select on wall.subject_identifier, wall.relation, wall.consent, wall.registered_case, wall.case_subject to ${readers}`,
     ...tables.filter((table) => !log.includes(table)).map((table) => `grant select, insert, update, delete on ${table} to ${WRITER}`),
     ...sequences.map((sequence) => `grant usage on sequence ${sequence} to ${WRITER}`),
     ...logGrants(log),
-    ...['subject', 'record', 'subject_identifier', 'relation'].map((view) => `alter view wall.${view} owner to ${VIEWER}`),
+    ...['subject', 'record', 'subject_identifier', 'relation', 'consent', 'registered_case', 'case_subject'].map(
+      (view) => `alter view wall.${view} owner to ${VIEWER}`,
+    ),
     `alter view wall.record_history owner to ${OWNER}`,
-    ...['scopes()', 'pick(jsonb, jsonb[])', 'whole(text)'].map((one) => `alter function wall.${one} owner to ${OWNER}`),
+    ...['scopes()', 'pick(jsonb, jsonb[])', 'whole(text)', 'tied(jsonb, bigint, smallint[], boolean)', 'plays(bigint, text[])'].map(
+      (one) => `alter function wall.${one} owner to ${OWNER}`,
+    ),
     ...functions.flatMap((one) => [
       `alter function ${one} owner to ${OWNER}`,
       `revoke all on function ${one} from public`,
