@@ -1,12 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { RetryLater, StopStream } from '../src/errors.ts';
+import { endStateOf } from '../src/jobs/failure.ts';
 import { runPull } from '../src/jobs/pull.ts';
 import { backoffMs, openBackend } from '../src/jobs/queues.ts';
 import { enqueueStream } from '../src/jobs/worker.ts';
+import { LogUnavailable } from '../src/log/queue.ts';
 import { allStreams, findStream } from '../src/model/load.ts';
-import type { Model } from '../src/model/types.ts';
+import type { Model, PushStream } from '../src/model/types.ts';
 import { generate } from '../src/sandbox/generate.ts';
 import type { Answer, Call } from '../src/sandbox/server.ts';
+import { openOutbox } from '../src/store/outbox.ts';
+import { SubjectRace } from '../src/store/subjects.ts';
 import { newPrefix, openHub, type TestHub, until, type WorkOptions, wipeQueues, wipeRedis } from './setup/platforms.ts';
 import { describeWithRedis } from './setup/redis.ts';
 import { MODEL, pullStreamOf } from './setup/store.ts';
@@ -28,6 +33,22 @@ describe('the wait before another attempt', () => {
         expect(wait).toBeLessThanOrEqual(Math.max(after ?? 0, Math.ceil(base * 1.25)));
       }),
     );
+  });
+});
+
+describe('how a run ends that threw', () => {
+  it.each([
+    ['stopped', new StopStream('a setting is missing')],
+    ['failed', new RetryLater('busy')],
+    ['failed', new LogUnavailable('not within 5 ms')],
+    ['failed', new Error('wrapped', { cause: Object.assign(new Error('gone'), { code: '57P01' }) })],
+    ['failed', Object.assign(new Error('dead-lock'), { code: '40P01' })],
+    ['failed', new SubjectRace('the same subject')],
+    ['broken', Object.assign(new Error('duplicate key'), { code: '23505' })],
+    ['broken', new TypeError('a bug of ours')],
+    ['broken', 'no error at all'],
+  ])('P7 %s: %s', (state, error) => {
+    expect(endStateOf(error)).toBe(state);
   });
 });
 
@@ -139,15 +160,72 @@ function tests(redisUrl: string | undefined): void {
     );
   });
 
-  it('P7 a bug is logged in full and its run is in the ledger as failed', async () => {
-    const now = () => {
+  const bug = {
+    now: () => {
       throw new TypeError('a bug of ours');
-    };
-    const { queue } = await hub.work({ ...queues, jobs: { now } });
-    await enqueueStream(queue, job('hunan-credit/honours'));
-    await until(() => hub.said.some((line) => line['msg'] === 'bug'));
+    },
+  };
+
+  it('P7 a bug is logged in full, tried three times and then left to an operator; the ledger says so, and the stream’s schedule tries it once', async () => {
+    const name = 'hunan-credit/honours';
+    const { queue, worker } = await hub.work({ ...queues, jobs: bug });
+    const gaveUp = () =>
+      new Promise<number>((resolve) => worker.on('failed', (failed) => failed?.finishedOn && resolve(failed.attemptsMade)));
+    const first = gaveUp();
+    await enqueueStream(queue, job(name));
+    expect(await first).toBe(3);
     expect(hub.said.find((line) => line['msg'] === 'bug')?.['err']).toMatch(/TypeError: a bug of ours\n +at /);
-    expect((await runsOf('hunan-credit/honours'))[0]).toEqual({ state: 'failed', error: 'a bug of ours' });
+    expect(await runsOf(name)).toEqual([1, 2, 3].map(() => ({ state: 'broken', error: 'a bug of ours' })));
+    expect(hub.said).toContainEqual(
+      expect.objectContaining({ level: 50, msg: 'stream given up after a bug: an operator is needed', stream: 'honours' }),
+    );
+    const again = gaveUp();
+    await enqueueStream(queue, job(name));
+    expect(await again).toBe(1);
+    expect(await statesOf(name)).toHaveLength(4);
+  });
+
+  it('P7 a stream given up is not queued by the sweep, however long ago; one with tries left, whose queue was wiped, is', async () => {
+    const ended = (stream: string, states: string[]) =>
+      hub.pool.query(
+        `with known as (insert into stream_state (connector, stream) values ('hunan-credit', $1))
+         insert into run (connector, stream, direction, state, trigger, officer_id, officer_name, ended_at)
+         select 'hunan-credit', $1, 'pull', state, 'manual', 'o', 'o', now() - interval '1 hour' from unnest($2::text[]) as state`,
+        [stream, states],
+      );
+    await ended('honours', ['broken', 'broken', 'broken']);
+    await ended('violations', ['broken', 'broken', 'failed', 'broken', 'broken']);
+    await hub.work(queues);
+    await until(async () => (await statesOf('hunan-credit/violations')).includes('done'));
+    expect(await statesOf('hunan-credit/honours')).toEqual(['broken', 'broken', 'broken']);
+  });
+
+  it('P7 a push that no bug lets through is not tried for ever because its outbox waits', async () => {
+    for (const name of ['national-insurance/medical-institutions', 'national-insurance/pharmacies', 'national-insurance/credit-grades'])
+      await runPull(hub.jobs, pullStreamOf(name), { trigger: 'manual' });
+    const waiting = async () => (await openOutbox(hub.pool)).map(({ connector }) => connector).sort();
+    expect(await waiting()).toEqual(['credit-china', 'hunan-credit']);
+    await hub.pool.query(
+      `insert into run (connector, stream, direction, state, trigger, officer_id, officer_name)
+       select 'credit-china', 'evaluation-results', 'push', 'broken', 'manual', 'o', 'o' from generate_series(1, 3)`,
+    );
+    expect(await waiting()).toEqual(['hunan-credit']);
+  });
+
+  it('HN-23.2 P7 a push whose receiver no policy knows stops for an operator and sends nothing', async () => {
+    for (const name of ['national-insurance/medical-institutions', 'national-insurance/pharmacies', 'national-insurance/credit-grades'])
+      await runPull(hub.jobs, pullStreamOf(name), { trigger: 'manual' });
+    const name = 'credit-china/evaluation-results';
+    const push = findStream(MODEL, name) as PushStream;
+    const rules = MODEL.rules.filter((rule) => !rule.departments.includes(push.publish.receiver));
+    expect(rules.length).toBeLessThan(MODEL.rules.length);
+    await hub.work({ ...queues, jobs: { model: { ...MODEL, rules } } });
+    await until(async () => (await statesOf(name)).length > 0 && !(await statesOf(name)).includes('running'));
+    const [run] = await runsOf(name);
+    expect(run).toEqual({ state: 'stopped', error: expect.stringMatching(/^push-not-granted: .*NO_POLICY/) });
+    expect(hub.said).toContainEqual(expect.objectContaining({ level: 50, msg: 'stream stopped: an operator is needed' }));
+    expect(await rows(`select distinct state from outbox where connector = 'credit-china'`)).toEqual([{ state: 'waiting' }]);
+    expect(await statesOf(name)).toEqual(['stopped']);
   });
 
   it('P7 when every queue is wiped, what the outbox says is due is sent and the schedules come back', async () => {

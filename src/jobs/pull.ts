@@ -5,6 +5,7 @@ import type { ReadStream } from '../model/types.ts';
 import { beginRun, type Counts, type HeldRun, NO_COUNTS, type Trigger } from '../store/runs.ts';
 import { knownCodes } from '../store/subjects.ts';
 import { jobEntry } from './entry.ts';
+import { endStateOf } from './failure.ts';
 import { connectorOf, type Jobs } from './hub.ts';
 import { sinkOf } from './sink.ts';
 
@@ -41,7 +42,7 @@ export async function runPull(jobs: Jobs, stream: ReadStream, options: RunOption
     await run.end('done');
     return { run: run.id, counts };
   } catch (error) {
-    const state = error instanceof StopStream ? 'stopped' : 'failed';
+    const state = endStateOf(error);
     await jobs.log
       .append(jobEntry(jobs, 'pull', connector, stream, { rows: counts.in, outcome: 'failed', code: state.toUpperCase() }))
       .catch(() => undefined);

@@ -3,7 +3,7 @@ import { decide } from '../access/decide.ts';
 import { openConnector } from '../connectors/connector.ts';
 import type { OpenConnector, PushItem, PushResult } from '../connectors/contract.ts';
 import { resolveSettings } from '../connectors/settings.ts';
-import { RejectRecord, RetryLater, StopStream } from '../errors.ts';
+import { Refused, RejectRecord, RetryLater, StopStream } from '../errors.ts';
 import { dayInShanghai } from '../mapping/dates.ts';
 import { compilePublication } from '../mapping/publish.ts';
 import type { Model, PushStream } from '../model/types.ts';
@@ -12,6 +12,7 @@ import { openReader } from '../store/reader.ts';
 import type { PushableRecord } from '../store/rows.ts';
 import { beginRun, type Counts, type HeldRun, NO_COUNTS } from '../store/runs.ts';
 import { jobEntry } from './entry.ts';
+import { endStateOf } from './failure.ts';
 import { connectorOf, type Jobs } from './hub.ts';
 import type { RunOptions, RunResult } from './pull.ts';
 
@@ -39,9 +40,7 @@ export async function runPush(jobs: Jobs, stream: PushStream, options: RunOption
     await run.end('done');
     return { run: run.id, counts };
   } catch (error) {
-    await run
-      .end(error instanceof StopStream ? 'stopped' : 'failed', error instanceof Error ? error.message : String(error))
-      .catch(() => undefined);
+    await run.end(endStateOf(error), error instanceof Error ? error.message : String(error)).catch(() => undefined);
     throw error;
   }
 }
@@ -165,7 +164,10 @@ async function prepare(
   return { items, settled };
 }
 
-/** The decision for a push: the receiving platform asks for exactly the fields of the body, for the purpose of the publication. */
+/**
+ * The decision for a push: the receiving platform asks for exactly the fields of the body, for the purpose of the publication. StopStream: no
+ * policy gives the receiver anything for it.
+ */
 export function grantOf(model: Model, stream: PushStream, today: string): Grant {
   const { publish } = stream;
   const connector = connectorOf(model, stream.connector);
@@ -187,13 +189,18 @@ export function grantOf(model: Model, stream: PushStream, today: string): Grant 
       for (const subject of model.subjects.values())
         if (subject.fields.has(source.of.slice(8))) selected.add(`${subject.type}.${source.of.slice(8)}`);
   }
-  return decide(
-    model,
-    receiver,
-    { code: publish.purpose, basis: stream.article, case: '' },
-    { selected, explicit: selected, constrained: new Set() },
-    today,
-  );
+  try {
+    return decide(
+      model,
+      receiver,
+      { code: publish.purpose, basis: stream.article, case: '' },
+      { selected, explicit: selected, constrained: new Set() },
+      today,
+    );
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    throw new StopStream(`push-not-granted: ${publish.receiver} may have nothing for ${publish.purpose}: ${error.code} ${error.message}`);
+  }
 }
 
 async function account(

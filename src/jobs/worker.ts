@@ -1,11 +1,10 @@
 import type { Job } from 'bullmq';
-import { RetryLater, StopStream } from '../errors.ts';
 import { ensureLogPartitions } from '../log/partitions.ts';
 import { findStream } from '../model/load.ts';
-import type { Via } from '../model/types.ts';
+import type { Stream, Via } from '../model/types.ts';
 import { openOutbox } from '../store/outbox.ts';
-import { brokenRuns, isPaused, lostRetries } from '../store/runs.ts';
-import { isUnavailable } from '../store/unavailable.ts';
+import { brokenRuns, isGivenUp, isPaused, lostRetries } from '../store/runs.ts';
+import { endStateOf } from './failure.ts';
 import type { Jobs } from './hub.ts';
 import { type RunResult, runPull } from './pull.ts';
 import { runPush } from './push.ts';
@@ -87,22 +86,26 @@ async function runJob(jobs: Jobs, queue: StreamQueue, job: Job<StreamJob, Stream
     if (stream.direction === 'pull') await wakePushes(jobs, queue);
     return { run: result.run, state: 'done' };
   } catch (error) {
-    throw instructionOf(error, logger);
+    throw await instructionOf(jobs, stream, error, logger);
   }
 }
 
 /** The one place where an error's class becomes BullMQ's behaviour. */
-function instructionOf(error: unknown, logger: Jobs['logger']): unknown {
-  if (error instanceof StopStream) {
-    logger.error({ err: error.message }, 'stream stopped: an operator is needed');
-    return giveUp(error.message);
+async function instructionOf(jobs: Jobs, stream: Stream, error: unknown, logger: Jobs['logger']): Promise<unknown> {
+  const message = error instanceof Error ? error.message : String(error);
+  switch (endStateOf(error)) {
+    case 'stopped':
+      logger.error({ err: message }, 'stream stopped: an operator is needed');
+      return giveUp(message);
+    case 'failed':
+      logger.warn({ err: message }, 'run will be repeated');
+      return error;
+    case 'broken':
+      logger.error({ err: error instanceof Error ? error.stack : message }, 'bug');
+      if (!(await isGivenUp(jobs.pool, stream).catch(() => false))) return error;
+      logger.error({ err: message }, 'stream given up after a bug: an operator is needed');
+      return giveUp(message);
   }
-  if (error instanceof RetryLater || isUnavailable(error)) {
-    logger.warn({ err: error instanceof Error ? error.message : '' }, 'run will be repeated');
-    return error;
-  }
-  logger.error({ err: error instanceof Error ? error.stack : String(error) }, 'bug');
-  return error;
 }
 
 async function wakePushes(jobs: Jobs, queue: StreamQueue): Promise<void> {

@@ -12,7 +12,7 @@ export const RunEntity = defineEntity({
     connector: p.text(),
     stream: p.text(),
     direction: p.text().$type<'pull' | 'push'>(),
-    state: p.text().$type<'running' | 'done' | 'failed' | 'stopped' | 'interrupted'>(),
+    state: p.text().$type<'running' | 'done' | 'failed' | 'broken' | 'stopped' | 'interrupted'>(),
     trigger: p.text(),
     officerId: p.text(),
     officerName: p.text(),

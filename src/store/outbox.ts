@@ -2,7 +2,7 @@ import { pushStreams } from '../model/load.ts';
 import type { Model, PushStream } from '../model/types.ts';
 import { storeIssues } from './issues.ts';
 import type { Keys } from './keys.ts';
-import { advance, type Run } from './runs.ts';
+import { advance, GIVEN_UP, type Run } from './runs.ts';
 import type { Sql } from './sql.ts';
 
 interface Changed {
@@ -103,14 +103,15 @@ export async function settle(sql: Sql, keys: Keys, run: Run, settled: readonly S
 }
 
 /**
- * How many rows of each push stream still wait for the platform or for its answer. A stream that was stopped is not among them: it waits for an
- * operator, or for its schedule, and is not tried again by itself.
+ * How many rows of each push stream still wait for the platform or for its answer. A stream that was stopped, or given up after a bug, is not among
+ * them: it waits for an operator, or for its schedule, and is not tried again by itself.
  */
 export async function openOutbox(sql: Sql): Promise<{ connector: string; stream: string; waiting: number }[]> {
   const { rows } = await sql.query<{ connector: string; stream: string; waiting: number }>(
-    `select connector, stream, count(*)::int as waiting from outbox o where state in ('waiting', 'sent')
-       and (select r.state from run r where r.connector = o.connector and r.stream = o.stream order by r.id desc limit 1) is distinct from 'stopped'
-     group by 1, 2`,
+    `select s.connector, s.stream, s.waiting from (
+       select connector, stream, count(*)::int as waiting from outbox where state in ('waiting', 'sent') group by 1, 2) s
+     where (select r.state from run r where r.connector = s.connector and r.stream = s.stream order by r.id desc limit 1) is distinct from 'stopped'
+       and not ${GIVEN_UP}`,
   );
   return rows;
 }

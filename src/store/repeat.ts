@@ -15,7 +15,7 @@ export async function transactionOf<T>(sql: Sql, work: (sql: Sql) => Promise<T>)
 }
 
 /** Dead-lock, serialisation failure, or a subject made at the same moment: nothing was written, the same may be tried again. */
-function worthRepeating(error: unknown): boolean {
+export function worthRepeating(error: unknown): boolean {
   if (error instanceof SubjectRace) return true;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return code === '40P01' || code === '40001';

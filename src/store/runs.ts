@@ -23,9 +23,12 @@ export interface Run {
   cursor: Json | null;
 }
 
+/** `failed`: the other side, or the database, may answer later. `broken`: a bug of ours. `stopped`: an operator is needed. */
+export type EndState = 'done' | 'failed' | 'broken' | 'stopped';
+
 export interface HeldRun extends Run {
   /** Ends the run in the ledger and lets the stream go. */
-  end(state: 'done' | 'failed' | 'stopped', error?: string): Promise<void>;
+  end(state: EndState, error?: string): Promise<void>;
 }
 
 /**
@@ -158,12 +161,27 @@ export async function brokenRuns(sql: Sql): Promise<{ connector: string; stream:
   return rows;
 }
 
+/** After so many runs in a row that ended by a bug, a stream is tried only when its schedule or an operator says so. */
+const MOST_BROKEN = 3;
+/** SQL: whether the stream (`connector`, `stream` of alias `s`) was given up after a bug. */
+export const GIVEN_UP = `(
+  select count(*) = ${MOST_BROKEN} and bool_and(r.state = 'broken')
+  from (select state from run where connector = s.connector and stream = s.stream order by id desc limit ${MOST_BROKEN}) r)`;
+
+export async function isGivenUp(sql: Sql, stream: { connector: string; id: string }): Promise<boolean> {
+  const { rows } = await sql.query<{ yes: boolean }>(`select ${GIVEN_UP} as yes from (select $1 as connector, $2 as stream) s`, [
+    stream.connector,
+    stream.id,
+  ]);
+  return rows[0]?.yes === true;
+}
+
 /** Streams whose last run failed so long ago that a retry which still waits in a queue would have run by now: its queue was wiped. */
 export async function lostRetries(sql: Sql, afterMs: number): Promise<{ connector: string; stream: string }[]> {
   const { rows } = await sql.query<{ connector: string; stream: string }>(
     `select s.connector, s.stream from stream_state s,
        lateral (select state, ended_at from run r where r.connector = s.connector and r.stream = s.stream order by id desc limit 1) last
-     where not s.paused and last.state = 'failed' and last.ended_at < now() - make_interval(secs => $1)`,
+     where not s.paused and last.state in ('failed', 'broken') and last.ended_at < now() - make_interval(secs => $1) and not ${GIVEN_UP}`,
     [afterMs / 1000],
   );
   return rows;

@@ -67,7 +67,7 @@ export const CORE_DDL: readonly string[] = [
   `create table run (
      id bigint generated always as identity primary key,
      connector text not null, stream text not null, direction text not null check (direction in ('pull', 'push')),
-     state text not null check (state in ('running', 'done', 'failed', 'stopped', 'interrupted')),
+     state text not null check (state in ('running', 'done', 'failed', 'broken', 'stopped', 'interrupted')),
      trigger text not null, officer_id text not null, officer_name text not null,
      started_at timestamptz not null default now(), ended_at timestamptz,
      pages int not null default 0, taken bigint not null default 0, stored bigint not null default 0, unchanged bigint not null default 0,
