@@ -6,6 +6,7 @@ import { health } from './commands/health.ts';
 import { identify } from './commands/identify.ts';
 import { explainField, minimisePolicies, replayPolicies } from './commands/policy.ts';
 import { reseal, retire, rotate, status } from './commands/keys.ts';
+import { logAlarms, type LogReader, logSearch, type LogSearchCommand } from './commands/log.ts';
 import { openRuntime } from './commands/runtime.ts';
 import { FAULT_HELP, sandbox, type SandboxCommand } from './commands/sandbox.ts';
 import { serve, work } from './commands/services.ts';
@@ -94,6 +95,26 @@ log
       await runtime.close();
     }
   });
+const reader = (command: Command) =>
+  command
+    .requiredOption('--by <id>', 'id of the person who reads; it is logged')
+    .requiredOption('--name <name>', 'name of that person')
+    .requiredOption('--reason <text>', 'why');
+reader(log.command('search'))
+  .description('entries of the query log as JSON lines, newest first; the search is itself logged')
+  .option('--person <id>', 'who asked')
+  .option('--department <code>', 'department')
+  .option('--purpose <code>', 'purpose')
+  .option('--kind <kind>', 'kind of entry')
+  .option('--outcome <outcome>', 'outcome')
+  .option('--from <instant>', 'from this instant on, ISO 8601')
+  .option('--to <instant>', 'before this instant')
+  .option('--first <number>', 'most entries', wholeNumber, 50)
+  .option('--subject-stdin', 'entries about the subject whose statutory code stands on standard input')
+  .action((options: LogSearchCommand) => logSearch(environment, options, process.stdin, print));
+reader(log.command('alarms'))
+  .description('count the query log for alarms on misuse and print those that are open, as JSON lines')
+  .action((options: LogReader) => logAlarms(environment, options, print));
 
 const policy = program.command('policy').description('what the policies give, gave, and need not give');
 policy

@@ -67,7 +67,7 @@ describe('README', () => {
   });
 
   it.each(READMES)('%s names every error code that the API gives, and no other', (page) => {
-    const sources = ['access', 'resolvers', 'store'].flatMap((folder) =>
+    const sources = ['access', 'log', 'resolvers', 'store'].flatMap((folder) =>
       readdirSync(join(root, 'src', folder))
         .filter((file) => file.endsWith('.ts'))
         .map((file) => read(`src/${folder}/${file}`)),

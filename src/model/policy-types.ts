@@ -65,7 +65,8 @@ export type DutyName =
   | 'register-cases'
   | 'operate-system'
   | 'review-policy'
-  | 'read-log';
+  | 'read-log'
+  | 'defer-notice';
 export interface Duty {
   duty: DutyName;
   policy: string;

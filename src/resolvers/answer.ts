@@ -28,6 +28,8 @@ import { rowsOf } from './limits.ts';
 import { declaredVariables, enumValues, withoutDigits, withoutLiterals } from './literals.ts';
 import { introspect, openProjections } from './projection.ts';
 import { checkedPurpose, loggedPurpose } from './purpose.ts';
+import { LOG_FIELDS } from './log.ts';
+import { rootFields } from './roots.ts';
 import { checkTexts } from './texts.ts';
 import { sizeOf } from './serialise.ts';
 import { refuseOver } from './shape.ts';
@@ -250,6 +252,8 @@ function enumNames(schema: GraphQLSchema): ReadonlyMap<string, unknown> {
 
 function kindOf({ document, operation }: Request): Kind {
   if (document && isIntrospection(document)) return 'introspection';
+  // To read or export the log is an act of administration, and so is the announcement of it.
+  if (document && operation && [...rootFields(document, operation)].some((name) => LOG_FIELDS.has(name))) return 'admin';
   return operation?.operation === OperationTypeNode.MUTATION ? 'mutation' : 'query';
 }
 

@@ -5,6 +5,8 @@ import type { Model } from '../model/types.ts';
 import { buildDictionaryResolvers } from './dictionary.ts';
 import { buildRecordWhere } from './inputs.ts';
 import { buildPolicyResolvers } from './policy.ts';
+import { buildLogResolvers } from './log.ts';
+import { buildLookedResolvers } from './looked.ts';
 import { buildQualityResolvers } from './quality.ts';
 import { buildResolvers } from './query.ts';
 import { Day, Decimal, Fen, Instant } from './scalars.ts';
@@ -26,6 +28,8 @@ export function buildGraph(model: Model): GraphQLSchema {
       ...buildQualityResolvers(model),
       ...buildPolicyResolvers(model),
       ...buildDictionaryResolvers(),
+      ...buildLogResolvers(model),
+      ...buildLookedResolvers(model),
     ] as [ClassType, ...ClassType[]],
     orphanedTypes: [...types.subjects, ...types.records],
     scalarsMap: [Day, Instant, Fen, Decimal].map((scalar) => ({ type: scalar, scalar })) as never,

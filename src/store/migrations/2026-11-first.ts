@@ -3,6 +3,7 @@ import { CONSENT_DDL } from './consent-ddl.ts';
 import { CORE_DDL } from './core-ddl.ts';
 import { DICTIONARY_DDL } from './dictionary-ddl.ts';
 import { LOG_DDL } from './log-ddl.ts';
+import { LOG_WORK_DDL } from './log-work-ddl.ts';
 import { MODEL_DDL } from './model-ddl.ts';
 import { SEAL_DDL } from './seal-ddl.ts';
 import { wallDdl } from './wall-ddl.ts';
@@ -13,6 +14,7 @@ const PARTS: readonly (readonly string[])[] = [
   DICTIONARY_DDL,
   LOG_DDL,
   SEAL_DDL,
+  LOG_WORK_DDL,
   // Others stand on those above, not on one another.
   MODEL_DDL,
   CONSENT_DDL,
