@@ -50,6 +50,7 @@ beforeAll(() => {
   edit('catalog/06-evaluation.yml', 'sensitivity: internal', 'sensitivity: secret');
   edit('connectors/credit-china.yml', '        penaltyKind:', '        penaltyColour:');
   edit('policies/market-supervision.yml', 'bidding,', 'building,');
+  edit('limits.yml', 'burst: 60000', 'burst: 600');
   edit('policies/tax.yml', 'departments: [tax]', 'departments: [tax');
   faults = faultsOf(broken);
 });
@@ -57,6 +58,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('a model with faults', () => {
   const expected: [string, string, RegExp][] = [
+    ['limits.yml', '/budgets/person/burst', /^is less than the 20010 units that one query may cost$/],
     ['codes/honour-levels.yml', '', /^unknown key colour$/],
     ['catalog', '', /^category 12 of HN-14 is missing$/],
     ['catalog/13-violation.yml', '', /^category:9 is already defined in catalog\/09-violation\.yml$/],

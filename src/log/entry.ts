@@ -28,7 +28,7 @@ export interface LogEntry {
   operation: string | null;
   /** Hex hash of the document without its literals, kept in `log_document`; empty when there was none. */
   document: string;
-  /** Tokenised variables as JSON text (tokens.ts). */
+  /** Tokenised variables as JSON text (tokens.ts); of refusals that were counted their number, `{"times":n}` (floods.ts). */
   variables: string;
   /** Coordinates (`Type.field`) that were returned, masked, withheld. */
   fields: readonly string[];

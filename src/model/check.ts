@@ -18,7 +18,24 @@ export function crossCheck(model: Model, fileOf: (part: string) => string): Mode
   }
   for (const connector of model.connectors.values()) checkConnector(model, connector, say);
   checkPolicies(model, say);
+  checkBudgets(model, say);
   return faults;
+}
+
+/** The largest query that is allowed must be affordable, or it would be told for ever to come back later. */
+function checkBudgets(model: Model, say: Say): void {
+  const { query, budgets } = model.limits;
+  if (budgets === undefined) return;
+  const { departments = {}, department, person } = budgets;
+  const needed = budgets.request + query.rows.max;
+  for (const [name, budget] of Object.entries({ department, person }))
+    if (budget.burst < needed) say('limits', `/budgets/${name}/burst`, `is less than the ${needed} units that one query may cost`);
+  for (const [code, own] of Object.entries(departments)) {
+    if (!has(model.codes, 'departments', code)) say('limits', `/budgets/departments/${code}`, `${code} is not in codes/departments`);
+    for (const [name, budget] of Object.entries(own))
+      if (budget.burst < needed)
+        say('limits', `/budgets/departments/${code}/${name}/burst`, `is less than the ${needed} units that one query may cost`);
+  }
 }
 
 type Say = (part: string, path: string, reason: string) => void;

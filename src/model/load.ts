@@ -54,7 +54,8 @@ export function modelOf(texts: SchemaTexts): Model {
     }
   }
   if (model.subjects.size === 0) faults.push({ file: 'catalog/subjects.yml', path: '', reason: 'is missing or invalid' });
-  if (!files.some(({ file }) => file === 'limits.yml')) faults.push({ file: 'limits.yml', path: '', reason: 'is missing or invalid' });
+  if (files.some(({ file }) => file === 'limits.yml')) origin.set('limits', 'limits.yml');
+  else faults.push({ file: 'limits.yml', path: '', reason: 'is missing or invalid' });
   model.categories = new Map([...model.categories].sort(([a], [b]) => a - b));
   if (claim(`connector:${MANUAL}`, 'catalog')) model.connectors.set(MANUAL, manualConnector(model.categories));
   for (const { file, folder, content } of files) {

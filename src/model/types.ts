@@ -259,8 +259,24 @@ export type QueryLimit =
   | 'rows'
   | 'milliseconds'
   | 'answer';
+export type CapacityLimit = 'running' | 'department' | 'person' | 'connections' | 'waiting' | 'departmentWaiting' | 'wait';
+/** Units that can be spent at once, and that come back with time. */
+export interface Budget {
+  burst: number;
+  perMinute: number;
+}
 export interface Limits {
   query: Readonly<Record<QueryLimit, Limit>>;
+  capacity: Readonly<Record<CapacityLimit, Limit>>;
+  budgets: {
+    /** What a request costs by itself. */
+    request: number;
+    department: Budget;
+    person: Budget;
+    stranger: Budget;
+    /** Department → what it has instead. */
+    departments?: Readonly<Record<string, { department?: Budget; person?: Budget }>>;
+  };
 }
 
 export interface Model {

@@ -18,9 +18,9 @@ import type { QueryLog, Receipt } from '../log/writer.ts';
 import type { Limits, Model } from '../model/types.ts';
 import type { Keys } from '../store/keys.ts';
 import { openReader } from '../store/reader.ts';
-import type { Walled } from '../store/sql.ts';
 import { within } from '../store/within.ts';
 import { openBatches } from './batches.ts';
+import type { Budgets } from './budget.ts';
 import type { Context } from './context.ts';
 import { introspectionIn, isIntrospection } from './coordinates.ts';
 import { type Deciding, deciding } from './decision.ts';
@@ -38,10 +38,10 @@ import { asGraphQLError, deniedError, FAILURES, isInvalid, textOf } from './refu
 export interface Answering {
   model: Model;
   schema: GraphQLSchema;
-  sql: Walled;
   keys: Keys;
   log: QueryLog;
   limits: Limits;
+  budgets: Budgets;
   /** Told why the log could not be written. */
   onError: (error: unknown) => void;
 }
@@ -141,7 +141,9 @@ function grantRequest(hub: Answering, decisions: Deciding, request: Request): vo
     throw new Refused('OPERATION_NOT_SUPPORTED', '一次请求只能提交一项变更', { status: 400 });
   }
   const variables = coercedVariables(hub.schema, request);
-  refuseOver(hub.limits, 'rows', rowsOf(hub.schema, document, request.operation, variables));
+  const rows = rowsOf(hub.schema, document, request.operation, variables);
+  refuseOver(hub.limits, 'rows', rows);
+  hub.budgets.rows(context.caller, rows);
   checkTexts(document, variables);
   const introspection = introspectionIn(document, request.operationName ?? '');
   if (introspection === 'part') throw new Refused('INTROSPECTION_ALONE', '接口结构须单独查询,不得与数据同查', { status: 400 });
@@ -156,7 +158,7 @@ function grantRequest(hub: Answering, decisions: Deciding, request: Request): vo
     }
   }
   const deadline = context.startedAt + hub.limits.query.milliseconds.max;
-  const reader = openReader(within(hub.sql, deadline), hub.keys, hub.model, grant);
+  const reader = openReader(within(context.services.sql, deadline), hub.keys, hub.model, grant);
   context.granted = { grant, reader, batches: openBatches(reader) };
 }
 

@@ -2,13 +2,16 @@ import { ApolloServer, HeaderMap } from '@apollo/server';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller, Purpose } from '../access/caller.ts';
 import { Refused } from '../errors.ts';
+import type { Floods } from '../log/floods.ts';
 import type { QueryLog } from '../log/writer.ts';
 import { dayInShanghai } from '../mapping/dates.ts';
 import type { Limits, Model } from '../model/types.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Pool } from '../store/sql.ts';
+import type { Budgets } from './budget.ts';
 import { ANONYMOUS, type Callers } from './callers.ts';
 import type { Context } from './context.ts';
+import type { Gate } from './gate.ts';
 import { statedPurpose } from './purpose.ts';
 import { textOf } from './refusal.ts';
 import { type MediaType, mediaTypeOf, readRequest } from './request.ts';
@@ -28,6 +31,16 @@ export interface EndpointOptions {
   onError: (error: unknown) => void;
 }
 
+/** The API at work: the options, and what stands before every query. */
+export interface Endpoint extends EndpointOptions {
+  limits: Limits;
+  budgets: Budgets;
+  gate: Gate;
+  floods: Floods;
+  /** The connections that a department may hold. */
+  poolOf: (department: string) => Pool;
+}
+
 /** What is known of a request so far, for the log and for the form of the answer. */
 interface Known {
   caller: Caller;
@@ -37,7 +50,7 @@ interface Known {
 
 /** `POST /graphql` and `GET /graphql`: every request ends here or in {@link refuse}, with one entry in the log. */
 export async function answer(
-  options: EndpointOptions,
+  options: Endpoint,
   apollo: ApolloServer<Context>,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -47,9 +60,10 @@ export async function answer(
   try {
     writable(options);
     known.caller = await options.callers.identify(request.headers.authorization);
+    options.budgets.request(known.caller);
     known.mediaType = mediaTypeOf(request.headers.accept);
     known.purpose = statedPurpose(request.headers, {});
-    const { limits = options.model.limits } = options;
+    const { limits } = options;
     const today = dayInShanghai(options.now());
     const { method, query, operationName, variables, extensions } = readRequest(
       { method: request.method, url: request.url, headers: request.headers, body: request.body },
@@ -66,26 +80,31 @@ export async function answer(
       strict: request.headers['x-access'] === 'strict',
       client: request.ip,
       model: options.model,
-      services: { sql: options.pool, keys: options.keys },
+      services: { sql: options.poolOf(known.caller.department), keys: options.keys },
       today,
       audit: { logged: false },
       granted: undefined,
     };
+    const leave = await options.gate.enter(known.caller);
     // Apollo gets one form only, whichever of the accepted ones came in.
-    const response = await apollo.executeHTTPGraphQLRequest({
-      httpGraphQLRequest: {
-        method: 'POST',
-        headers: new HeaderMap([
-          ['content-type', 'application/json'],
-          ['accept', known.mediaType],
-        ]),
-        search: '',
-        body: { query, operationName: operationName ?? null, variables, extensions },
-      },
-      context: async () => context,
-    });
+    const response = await apollo
+      .executeHTTPGraphQLRequest({
+        httpGraphQLRequest: {
+          method: 'POST',
+          headers: new HeaderMap([
+            ['content-type', 'application/json'],
+            ['accept', known.mediaType],
+          ]),
+          search: '',
+          body: { query, operationName: operationName ?? null, variables, extensions },
+        },
+        context: async () => context,
+      })
+      .finally(leave);
     // What never reached the pipeline is logged here like any refusal.
     if (!context.audit.logged) throw new Refused('BAD_REQUEST', textOf('BAD_REQUEST'), { status: response.status ?? 400 });
+    const retryAfter = response.headers.get('retry-after');
+    if (retryAfter !== undefined) void reply.header('retry-after', retryAfter);
     if (response.status === 405) void reply.header('allow', 'POST');
     return send(reply, response.status ?? 200, known.mediaType, response.body.kind === 'complete' ? response.body.string : '');
   } catch (error) {
@@ -103,12 +122,15 @@ function writable({ log }: EndpointOptions): void {
   }
 }
 
+/** Refusals that a caller can bring about as fast as it can send; they say nothing of data, and are counted in the log. */
+const FLOODS = new Set(['BUDGET_EXCEEDED', 'OVERLOADED']);
+
 /** Answers a request that was refused before it was a query. It is logged first: no log, no answer but that. `known`: left out, only the token is asked. */
 export async function refuse(
-  options: EndpointOptions,
+  options: Endpoint,
   request: FastifyRequest,
   reply: FastifyReply,
-  refused: Refused,
+  reason: Refused,
   known?: Known,
 ): Promise<FastifyReply> {
   const { caller, purpose, mediaType } = known ?? {
@@ -116,18 +138,34 @@ export async function refuse(
     purpose: undefined,
     mediaType: 'application/json' as const,
   };
+  const refused = charged(options, request, caller, reason, known !== undefined);
+  const { retryAfter } = refused.details;
+  if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
   const error = (code: string, message: string, extra: Readonly<Record<string, unknown>>) => ({
     errors: [{ message, extensions: { code, ...extra } }],
   });
   try {
     const today = dayInShanghai(options.now());
     const entry = refusedEntry({ caller, purpose, code: refused.code, model: options.model, today, client: request.ip });
-    const { id, writer, seq, hash, at } = await options.log.append(entry);
+    const { id, writer, seq, hash, at } = await (FLOODS.has(refused.code) ? options.floods : options.log).append(entry);
     const body = { ...error(refused.code, refused.message, refused.details), extensions: { log: { id, writer, seq, hash, at } } };
     return await send(reply, refused.status === 200 ? 400 : refused.status, mediaType, JSON.stringify(body));
   } catch (failure) {
     options.onError(failure);
     return send(reply, 503, mediaType, JSON.stringify(error('LOG_UNAVAILABLE', textOf('LOG_UNAVAILABLE'), {})));
+  }
+}
+
+/** The refusal, or in its place that of a budget that pays for refusals: those of nobody, and those of a caller that were not paid before. */
+function charged({ budgets }: Endpoint, request: FastifyRequest, caller: Caller, refused: Refused, paid: boolean): Refused {
+  if (refused.status >= 500) return refused;
+  try {
+    if (caller === ANONYMOUS) budgets.stranger(request.ip);
+    else if (!paid) budgets.request(caller);
+    return refused;
+  } catch (error) {
+    if (error instanceof Refused) return error;
+    throw error;
   }
 }
 

@@ -1,3 +1,4 @@
+import { HeaderMap } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { type Decision, type Need, toldLift } from '../access/decide.ts';
@@ -99,8 +100,14 @@ function withoutMark(extensions: Record<string, unknown>): Record<string, unknow
 
 /** A `Refused` for Apollo's own pipeline, which takes GraphQLErrors with the HTTP status in their extensions. */
 export function asGraphQLError(refused: Refused): GraphQLError {
+  const { retryAfter } = refused.details;
   return new GraphQLError(refused.message, {
-    extensions: { code: refused.code, ...refused.details, refusal: true, http: { status: refused.status } },
+    extensions: {
+      code: refused.code,
+      ...refused.details,
+      refusal: true,
+      http: { status: refused.status, headers: new HeaderMap(retryAfter === undefined ? [] : [['retry-after', String(retryAfter)]]) },
+    },
   });
 }
 

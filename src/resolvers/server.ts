@@ -9,10 +9,14 @@ import {
 import fastifyStatic from '@fastify/static';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { Refused } from '../errors.ts';
+import { openFloods } from '../log/floods.ts';
 import { needsOfPurpose } from '../model/check-policies.ts';
+import { shares } from '../store/share.ts';
 import { answering } from './answer.ts';
 import type { Context } from './context.ts';
-import { answer, type EndpointOptions, refuse } from './endpoint.ts';
+import { openBudgets } from './budget.ts';
+import { answer, type Endpoint, type EndpointOptions, refuse } from './endpoint.ts';
+import { openGate } from './gate.ts';
 import { formatError, textOf } from './refusal.ts';
 import { readBody } from './request.ts';
 import { buildGraph } from './schema.ts';
@@ -43,6 +47,14 @@ const CONSOLE_CSP =
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { model, pool, keys, log, limits = model.limits } = options;
   const schema = buildGraph(model);
+  const endpoint: Endpoint = {
+    ...options,
+    limits,
+    budgets: openBudgets(limits, () => performance.now()),
+    gate: openGate(limits),
+    floods: openFloods(log, options.onError),
+    poolOf: shares(pool, limits.capacity.connections.max),
+  };
   const apollo = new ApolloServer<Context>({
     schema,
     introspection: true,
@@ -63,7 +75,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginUsageReportingDisabled(),
-      answering({ model, schema, sql: pool, keys, log, limits, onError: options.onError }),
+      answering({ model, schema, keys, log, limits, budgets: endpoint.budgets, onError: options.onError }),
     ],
   });
   await apollo.start();
@@ -86,9 +98,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if (status >= 500) options.onError(error);
     // Whoever is refused while still sending is not listened to any longer.
     if (status === 408 || status === 413) void reply.header('connection', 'close');
-    if (error instanceof Refused) return refuse(options, request, reply, error);
+    if (error instanceof Refused) return refuse(endpoint, request, reply, error);
     const code = status >= 500 ? 'INTERNAL_SERVER_ERROR' : 'BAD_REQUEST';
-    return refuse(options, request, reply, new Refused(code, textOf(code), { status }));
+    return refuse(endpoint, request, reply, new Refused(code, textOf(code), { status }));
   });
   app.get('/health', () => ({ status: 'ok' }));
   app.get('/ready', async (_request, reply) => {
@@ -99,14 +111,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       return reply.code(503).send({ status: 'unavailable' });
     }
   });
-  app.route({ method: ['GET', 'POST'], url: '/graphql', handler: (request, reply) => answer(options, apollo, request, reply) });
+  app.route({ method: ['GET', 'POST'], url: '/graphql', handler: (request, reply) => answer(endpoint, apollo, request, reply) });
   app.route({
     method: ['HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url: '/graphql',
     handler: async (request, reply) => {
       void reply.header('allow', 'GET, POST');
       const refused = new Refused('METHOD_NOT_ALLOWED', '查询只接受 POST 和 GET 请求', { status: 405 });
-      return refuse(options, request, reply, refused);
+      return refuse(endpoint, request, reply, refused);
     },
   });
   // Fastify's own answer repeats the address, and with it whatever someone wrote into it.
@@ -119,6 +131,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     url,
     async stop() {
       await app.close();
+      await endpoint.floods.flush();
       await apollo.stop();
     },
   };

@@ -8,7 +8,7 @@ import { ensureLogPartitions } from '../../src/log/partitions.ts';
 import { type LogOptions, openLog, type QueryLog } from '../../src/log/writer.ts';
 import { needsOfPurpose } from '../../src/model/check-policies.ts';
 import { findStream } from '../../src/model/load.ts';
-import type { Limits, Model, PullStream, QueryLimit } from '../../src/model/types.ts';
+import type { CapacityLimit, Limit, Limits, Model, PullStream, QueryLimit } from '../../src/model/types.ts';
 import { openCallers } from '../../src/resolvers/callers.ts';
 import { startServer } from '../../src/resolvers/server.ts';
 import { mintToken, type TokenRequest } from '../../src/resolvers/token.ts';
@@ -100,6 +100,10 @@ export interface HubOptions {
   limits?: Partial<Record<QueryLimit, number>>;
   /** How the query log is opened, where it differs. */
   log?: Partial<LogOptions>;
+  /** What runs at once; without it as much as comes. */
+  capacity?: Partial<Record<CapacityLimit, number>>;
+  /** What may be asked; without it without end. */
+  budgets?: Partial<Limits['budgets']>;
 }
 
 /** Stores the world through one stream, as a page of it would be. */
@@ -132,7 +136,7 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
     pool: own,
     keys,
     log,
-    limits: limitsOf(model, options.limits ?? {}),
+    limits: limitsOf(model.limits, options),
     callers: await openCallers(model, { issuer: ISSUER, audience: AUDIENCE, jwksUrl: undefined, data }),
     host: '127.0.0.1',
     port: 0,
@@ -217,12 +221,18 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
   };
 }
 
-function limitsOf(model: Model, changes: Partial<Record<QueryLimit, number>>): Limits {
-  const changed = Object.entries(model.limits.query).map(([name, limit]) => [
-    name,
-    { ...limit, max: changes[name as QueryLimit] ?? limit.max },
-  ]);
-  return { ...model.limits, query: Object.fromEntries(changed) as Limits['query'] };
+const ENDLESS = { burst: 1e12, perMinute: 1e12 };
+
+function limitsOf(limits: Limits, { limits: query = {}, capacity = {}, budgets = {} }: HubOptions): Limits {
+  const changed = <N extends string>(of: Readonly<Record<N, Limit>>, changes: Partial<Record<N, number>>, otherwise?: number) =>
+    Object.fromEntries(
+      Object.entries<Limit>(of).map(([name, limit]) => [name, { ...limit, max: changes[name as N] ?? otherwise ?? limit.max }]),
+    ) as Record<N, Limit>;
+  return {
+    query: changed<QueryLimit>(limits.query, query),
+    capacity: changed<CapacityLimit>(limits.capacity, capacity, 60_000),
+    budgets: { request: limits.budgets.request, department: ENDLESS, person: ENDLESS, stranger: ENDLESS, ...budgets },
+  };
 }
 
 function toAnswer(status: number, text: string): Answer {
