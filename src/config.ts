@@ -57,6 +57,19 @@ export const CONFIG: readonly Variable[] = [
     en: 'where the issuer publishes its keys; without it only tokens of the local development key are taken',
   },
   {
+    name: 'HUB_TLS_CERT',
+    zh: 'API 的服务器证书（PEM）；与 HUB_TLS_KEY 同时设置时 API 只提供 HTTPS',
+    en: 'certificate of the API as PEM; with HUB_TLS_KEY the API speaks HTTPS alone',
+    file: true,
+  },
+  { name: 'HUB_TLS_KEY', zh: '上述证书的私钥（PEM）', en: 'private key of that certificate as PEM', file: true },
+  {
+    name: 'HUB_TLS_CLIENT_CA',
+    zh: '客户端证书的签发机构（PEM）；与证书绑定的令牌须以该机构签发的证书建立连接',
+    en: 'authority of client certificates as PEM; a token bound to a certificate is taken over a connection made with it alone',
+    file: true,
+  },
+  {
     name: 'LOG_LEVEL',
     zh: '运行日志级别（运行日志不含个人信息）',
     en: 'level of the process log (never holds personal data)',
@@ -76,6 +89,8 @@ export interface Config {
   issuer: string;
   audience: string;
   jwksUrl: string | undefined;
+  /** Certificate, key and authority of client certificates as PEM; undefined: plain HTTP, for behind a proxy. */
+  tls: { cert: string; key: string; clientCa: string | undefined } | undefined;
   logLevel: string;
 }
 
@@ -103,6 +118,9 @@ export function readConfig(env: Environment): Config {
       faults.push(`${name} must be an address that starts with ${protocols.join(' or ')}`);
     return raw;
   };
+  const [cert, key, clientCa] = ['HUB_TLS_CERT', 'HUB_TLS_KEY', 'HUB_TLS_CLIENT_CA'].map(value);
+  if ((cert === undefined) !== (key === undefined)) faults.push('HUB_TLS_CERT and HUB_TLS_KEY are set together or not at all');
+  if (clientCa !== undefined && cert === undefined) faults.push('HUB_TLS_CLIENT_CA needs HUB_TLS_CERT');
   const config: Config = {
     databaseUrl: url('DATABASE_URL', 'postgres:', 'postgresql:'),
     redisUrl: url('REDIS_URL', 'redis:', 'rediss:'),
@@ -115,6 +133,7 @@ export function readConfig(env: Environment): Config {
     issuer: text('OIDC_ISSUER'),
     audience: text('OIDC_AUDIENCE'),
     jwksUrl: url('OIDC_JWKS_URL', 'https:', 'http:'),
+    tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa },
     logLevel: text('LOG_LEVEL'),
   };
   if (faults.length > 0) throw new Error(`configuration: ${faults.join('; ')}`);

@@ -32,7 +32,7 @@ async function identify(): Promise<string> {
   const token = await mintToken(data, { ...officer, issuer, audience, expiresIn: 60 });
   const { port } = server.address() as AddressInfo;
   const callers = await openCallers(model, { issuer, audience, jwksUrl: `http://127.0.0.1:${port}/keys`, data });
-  return callers.identify(`Bearer ${token}`).then(
+  return callers.identify({ authorization: `Bearer ${token}` }).then(
     (caller) => caller.name,
     (error: { code?: string }) => String(error.code),
   );

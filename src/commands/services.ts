@@ -6,6 +6,7 @@ import { startWorker } from '../jobs/worker.ts';
 import { openCallers } from '../resolvers/callers.ts';
 import { type Server, startServer } from '../resolvers/server.ts';
 import { keepModel } from '../store/model-versions.ts';
+import { followRevocations } from '../store/sessions.ts';
 import { type Environment, jobsOf, openRuntime, type Runtime } from './runtime.ts';
 
 /** `hub serve`: the API. Stops cleanly on SIGTERM and SIGINT: no new requests, answers those under way, closes its log chain. */
@@ -26,7 +27,9 @@ export async function openServer(runtime: Runtime): Promise<Server> {
   const { config, model, pool, keys } = runtime;
   const log = await runtime.log('serve');
   await keepModel(pool, model.version, runtime.texts);
-  const trust = { issuer: config.issuer, audience: config.audience, jwksUrl: config.jwksUrl, data: config.data };
+  const revoked = await followRevocations(pool);
+  runtime.onClose(async () => revoked.close());
+  const trust = { issuer: config.issuer, audience: config.audience, jwksUrl: config.jwksUrl, data: config.data, revoked };
   const server = await startServer({
     model,
     pool,
@@ -35,6 +38,7 @@ export async function openServer(runtime: Runtime): Promise<Server> {
     callers: await openCallers(model, trust),
     host: config.host,
     port: config.port,
+    tls: config.tls,
     consoleDir: resolve('console/dist'),
     now: () => new Date(),
     onError: (error) => runtime.logger.error({ err: error instanceof Error ? error.stack : String(error) }, 'error'),

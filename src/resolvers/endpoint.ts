@@ -1,3 +1,4 @@
+import { TLSSocket } from 'node:tls';
 import { ApolloServer, HeaderMap } from '@apollo/server';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller, Purpose } from '../access/caller.ts';
@@ -9,7 +10,7 @@ import type { Limits, Model } from '../model/types.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Pool } from '../store/sql.ts';
 import type { Budgets } from './budget.ts';
-import { ANONYMOUS, type Callers } from './callers.ts';
+import { ANONYMOUS, type Callers, type Presented } from './callers.ts';
 import type { Context } from './context.ts';
 import type { Gate } from './gate.ts';
 import { statedPurpose } from './purpose.ts';
@@ -59,7 +60,7 @@ export async function answer(
   const known: Known = { caller: ANONYMOUS, purpose: undefined, mediaType: 'application/json' };
   try {
     writable(options);
-    known.caller = await options.callers.identify(request.headers.authorization);
+    known.caller = await options.callers.identify(presentedBy(request));
     options.budgets.request(known.caller);
     known.mediaType = mediaTypeOf(request.headers.accept);
     known.purpose = statedPurpose(request.headers, {});
@@ -113,6 +114,17 @@ export async function answer(
   }
 }
 
+function presentedBy({ headers, raw }: FastifyRequest): Presented {
+  const { socket } = raw;
+  const header = (name: string) => (typeof headers[name] === 'string' ? headers[name] : undefined);
+  return {
+    authorization: headers.authorization,
+    certificate: socket instanceof TLSSocket && socket.authorized ? socket.getPeerCertificate().raw : undefined,
+    officerId: header('x-officer-id'),
+    officerName: header('x-officer-name'),
+  };
+}
+
 /** Nothing is read, and nobody identified, for an answer of which it is known that it could not be logged. */
 function writable({ log }: EndpointOptions): void {
   try {
@@ -134,7 +146,7 @@ export async function refuse(
   known?: Known,
 ): Promise<FastifyReply> {
   const { caller, purpose, mediaType } = known ?? {
-    caller: await options.callers.identify(request.headers.authorization).catch(() => ANONYMOUS),
+    caller: await options.callers.identify(presentedBy(request)).catch(() => ANONYMOUS),
     purpose: undefined,
     mediaType: 'application/json' as const,
   };

@@ -10,6 +10,7 @@ import { buildLookedResolvers } from './looked.ts';
 import { buildQualityResolvers } from './quality.ts';
 import { buildResolvers } from './query.ts';
 import { Day, Decimal, Fen, Instant } from './scalars.ts';
+import { buildSessionResolvers } from './sessions.ts';
 import { buildTypes } from './types.ts';
 import { buildWorkResolvers } from './work.ts';
 
@@ -27,6 +28,7 @@ export function buildGraph(model: Model): GraphQLSchema {
       ...buildWorkResolvers(model, types),
       ...buildQualityResolvers(model),
       ...buildPolicyResolvers(model),
+      ...buildSessionResolvers(model),
       ...buildDictionaryResolvers(),
       ...buildLogResolvers(model),
       ...buildLookedResolvers(model),

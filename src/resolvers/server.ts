@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
+import type { ServerOptions as HttpsOptions } from 'node:https';
 import { ApolloServer } from '@apollo/server';
 import {
   ApolloServerPluginCacheControlDisabled,
@@ -25,6 +26,8 @@ import { stringify } from './serialise.ts';
 export interface ServerOptions extends EndpointOptions {
   host: string;
   port: number;
+  /** Left out: plain HTTP. With `clientCa` clients may show certificates, and those of the authority count. */
+  tls?: { cert: string; key: string; clientCa: string | undefined } | undefined;
   /** Folder of the built console; absent or missing: the API alone. */
   consoleDir?: string;
 }
@@ -80,6 +83,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   });
   await apollo.start();
   const app = fastify({
+    ...serving(options.tls),
     logger: false,
     requestTimeout: REQUEST_MS,
     http: { headersTimeout: BODY_MS, connectionsCheckingInterval: 1000 },
@@ -133,6 +137,22 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       await app.close();
       await endpoint.floods.flush();
       await apollo.stop();
+    },
+  };
+}
+
+/** A client without a certificate is served too: whether its token needs one is said by the token. */
+function serving(tls: ServerOptions['tls']): { https: HttpsOptions | null } {
+  if (tls === undefined) return { https: null };
+  const { cert, key, clientCa } = tls;
+  return {
+    https: {
+      cert,
+      key,
+      minVersion: 'TLSv1.2',
+      headersTimeout: BODY_MS,
+      connectionsCheckingInterval: 1000,
+      ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: false }),
     },
   };
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLocalJWKSet, exportJWK, generateKeyPair, importJWK, type JWK, type JWTVerifyGetKey, SignJWT } from 'jose';
@@ -52,6 +53,7 @@ export async function mintToken(data: string, request: TokenRequest): Promise<st
   const claims = { name, department, role, region, ...(subject === undefined ? {} : { subject_code: subject }) };
   return new SignJWT(request.purposes.length > 0 ? { ...claims, purposes: [...request.purposes] } : claims)
     .setProtectedHeader({ alg: ALGORITHM, kid: 'dev' })
+    .setJti(randomUUID())
     .setSubject(request.id)
     .setIssuer(request.issuer)
     .setAudience(request.audience)
