@@ -70,6 +70,41 @@ export const CONFIG: readonly Variable[] = [
     file: true,
   },
   {
+    name: 'HUB_SEAL_KEY',
+    zh: '为查询日志检查点签名的私钥（PEM），由 `npm run hub -- log key` 生成；只应设置在运行 `log seal` 的进程，设置在 serve、work 时由其封存',
+    en: 'private key (PEM) that signs the checkpoints of the query log, made by `npm run hub -- log key`; best set where `log seal` runs and nowhere else; a `serve` or `work` that has it seals too',
+    file: true,
+  },
+  {
+    name: 'HUB_RECEIPT_KEY',
+    zh: '为应答回执签名的私钥（PEM）；未设置时回执不带签名',
+    en: 'private key (PEM) that signs the receipts of answers; without it receipts carry no signature',
+    file: true,
+  },
+  {
+    name: 'HUB_LOG_PUBLIC_KEYS',
+    zh: '检查点和回执的公钥（一个或多个 PEM），校验和见证时使用；旧公钥须保留',
+    en: 'public keys (PEM, one after the other) of checkpoints and receipts, for those who verify and for the witness; old ones stay',
+    file: true,
+  },
+  {
+    name: 'HUB_WITNESS_URL',
+    zh: '见证服务地址；未设置时没有见证，日志被整体退回旧状态时无法发现',
+    en: 'address of the witness; without it there is none, and a log that was taken back to an older state is not found out',
+  },
+  {
+    name: 'HUB_WITNESS_PUBLIC_KEY',
+    zh: '见证服务的公钥（PEM），由其启动时打印',
+    en: 'public key (PEM) of the witness, which prints it when it starts',
+    file: true,
+  },
+  {
+    name: 'HUB_WITNESS_GRACE',
+    zh: '见证中断超过此分钟数后停止应答',
+    en: 'minutes without the witness after which nothing is answered any more',
+    default: '240',
+  },
+  {
     name: 'LOG_LEVEL',
     zh: '运行日志级别（运行日志不含个人信息）',
     en: 'level of the process log (never holds personal data)',
@@ -91,6 +126,13 @@ export interface Config {
   jwksUrl: string | undefined;
   /** Certificate, key and authority of client certificates as PEM; undefined: plain HTTP, for behind a proxy. */
   tls: { cert: string; key: string; clientCa: string | undefined } | undefined;
+  sealKey: string | undefined;
+  receiptKey: string | undefined;
+  logPublicKeys: string | undefined;
+  witnessUrl: string | undefined;
+  witnessPublicKey: string | undefined;
+  /** Minutes. */
+  witnessGrace: number;
   logLevel: string;
 }
 
@@ -111,6 +153,8 @@ export function readConfig(env: Environment): Config {
   const faults: string[] = [];
   const port = Number(text('HUB_PORT'));
   if (!Number.isInteger(port) || port < 0 || port > 65535) faults.push('HUB_PORT must be a port number');
+  const witnessGrace = Number(text('HUB_WITNESS_GRACE'));
+  if (!(witnessGrace > 0)) faults.push('HUB_WITNESS_GRACE must be a number of minutes');
   const url = (name: string, ...protocols: string[]) => {
     const raw = value(name);
     if (raw === undefined) return undefined;
@@ -134,6 +178,12 @@ export function readConfig(env: Environment): Config {
     audience: text('OIDC_AUDIENCE'),
     jwksUrl: url('OIDC_JWKS_URL', 'https:', 'http:'),
     tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa },
+    sealKey: value('HUB_SEAL_KEY'),
+    receiptKey: value('HUB_RECEIPT_KEY'),
+    logPublicKeys: value('HUB_LOG_PUBLIC_KEYS'),
+    witnessUrl: url('HUB_WITNESS_URL', 'https:', 'http:'),
+    witnessPublicKey: value('HUB_WITNESS_PUBLIC_KEY'),
+    witnessGrace,
     logLevel: text('LOG_LEVEL'),
   };
   if (faults.length > 0) throw new Error(`configuration: ${faults.join('; ')}`);

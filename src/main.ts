@@ -4,22 +4,24 @@ import { demo } from './commands/demo.ts';
 import { generate } from './commands/generate.ts';
 import { health } from './commands/health.ts';
 import { identify } from './commands/identify.ts';
+import { logStatus, receipt, verifyStored } from './commands/log-check.ts';
+import { newLogKey, sealLog } from './commands/log-seal.ts';
 import { explainField, minimisePolicies, replayPolicies } from './commands/policy.ts';
 import { reseal, retire, rotate, status } from './commands/keys.ts';
 import { logAlarms, type LogReader, logSearch, type LogSearchCommand } from './commands/log.ts';
-import { openRuntime } from './commands/runtime.ts';
 import { FAULT_HELP, sandbox, type SandboxCommand } from './commands/sandbox.ts';
 import { serve, work } from './commands/services.ts';
 import { sync, type SyncCommand } from './commands/sync.ts';
 import { token } from './commands/token.ts';
+import { witness, type WitnessCommand } from './commands/witness.ts';
 import { readConfig } from './config.ts';
 import { BadModel } from './errors.ts';
-import { verifyLog } from './log/verify.ts';
 import { environmentTable, type Language } from './model/environment.ts';
 import { loadModel } from './model/load.ts';
 import { newKeyRing } from './store/keys.ts';
 import { migrate } from './store/migrate.ts';
 import type { KeyUse } from './store/ring.ts';
+import type { SignatureAlgorithm } from './store/signing.ts';
 import type { SuiteName } from './store/suite.ts';
 
 /** The command line: the only place where the parts of the hub are put together. Every command is a short function of `commands/`. */
@@ -84,17 +86,30 @@ program
 const log = program.command('log').description('the query log');
 log
   .command('verify')
-  .description('check every chain of the query log; exit code 1 when a fault is found')
-  .action(async () => {
-    const runtime = await openRuntime({ environment, local: true });
-    try {
-      const result = await verifyLog(runtime.pool);
-      print(JSON.stringify(result));
-      if (!result.verified) process.exitCode = 1;
-    } finally {
-      await runtime.close();
-    }
-  });
+  .description('check entries, checkpoints and signatures; exit code 1 when a fault is found')
+  .option('--witness <place>', 'address or folder of the witness, instead of HUB_WITNESS_URL')
+  .action((options: { witness?: string }) => verifyStored(environment, options));
+log
+  .command('seal')
+  .description('seal the log and give its checkpoints to the witness, until stopped')
+  .action(() => sealLog(environment));
+log
+  .command('receipt')
+  .argument('<file>', 'a receipt as JSON, - for standard input')
+  .option('--proof <file>', 'check against this proof instead of the log')
+  .option('--save <file>', 'write the proof that the entry is sealed')
+  .description('check the receipt of an answer; exit code 1 when it does not hold')
+  .action((file: string, options: { proof?: string; save?: string }) => receipt(environment, file, options));
+log
+  .command('status')
+  .description('how far the log is sealed and witnessed')
+  .action(() => logStatus(environment));
+log
+  .command('key')
+  .argument('<file>', 'where the private key goes; the public one goes beside it, with .pub')
+  .description('make a signing key for the log: one for HUB_SEAL_KEY, another for HUB_RECEIPT_KEY')
+  .addOption(new Option('--algorithm <algorithm>', 'algorithm of the key').choices(['ed25519', 'sm2']).default('ed25519'))
+  .action((file: string, { algorithm }: { algorithm: SignatureAlgorithm }) => newLogKey(file, algorithm));
 const reader = (command: Command) =>
   command
     .requiredOption('--by <id>', 'id of the person who reads; it is logged')
@@ -115,6 +130,14 @@ reader(log.command('search'))
 reader(log.command('alarms'))
   .description('count the query log for alarms on misuse and print those that are open, as JSON lines')
   .action((options: LogReader) => logAlarms(environment, options, print));
+
+program
+  .command('witness')
+  .description('keep the checkpoints of a hub for somebody else; needs HUB_LOG_PUBLIC_KEYS and nothing else of the hub')
+  .requiredOption('--folder <path>', 'folder of its own')
+  .option('--host <address>', 'address to listen on', '127.0.0.1')
+  .option('--port <port>', 'port to listen on', wholeNumber, 4200)
+  .action((options: WitnessCommand) => witness(environment, options));
 
 const policy = program.command('policy').description('what the policies give, gave, and need not give');
 policy

@@ -24,7 +24,7 @@ interface Compose {
   secrets: Record<string, { file: string }>;
 }
 
-const COMMANDS = ['serve', 'work', 'migrate', 'health'];
+const COMMANDS = ['serve', 'work', 'migrate', 'health', 'log'];
 const PINNED = /^[a-z0-9./-]+:[a-z0-9][a-z0-9._-]*$/;
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -44,8 +44,8 @@ describe('docker-compose.yml', () => {
     expect(validate.errors ?? []).toEqual([]);
   });
 
-  it('runs two API processes and two workers, each by a command of the hub', () => {
-    expect(hub.map(([, { command }]) => command?.[0]).sort()).toEqual(['migrate', 'serve', 'serve', 'work', 'work']);
+  it('runs two API processes, two workers and the sealer, each by a command of the hub', () => {
+    expect(hub.map(([, { command }]) => command?.[0]).sort()).toEqual(['log', 'migrate', 'serve', 'serve', 'work', 'work']);
     expect(hub.filter(([, { command }]) => !COMMANDS.includes(command?.[0] ?? ''))).toEqual([]);
   });
 
@@ -76,9 +76,16 @@ describe('docker-compose.yml', () => {
     expect(new Set(nodes).size).toBe(hub.length);
   });
 
+  it('P3 gives the key of the checkpoints to the sealer alone, and the sealer no other key', () => {
+    const holders = services.filter(([, { secrets }]) => secrets?.includes('seal_key'));
+    expect(holders.map(([name, { secrets }]) => [name, secrets])).toEqual([['seal', ['database_url', 'seal_key']]]);
+  });
+
   it('asks for the variables without which tokens of a development key would be taken', () => {
     for (const name of ['OIDC_ISSUER', 'OIDC_JWKS_URL']) {
-      for (const [, { environment }] of hub) expect(environment?.[name]).toMatch(new RegExp(`^\\$\\{${name}:\\?`));
+      // The sealer answers nobody.
+      for (const [, { environment }] of hub.filter(([service]) => service !== 'seal'))
+        expect(environment?.[name]).toMatch(new RegExp(`^\\$\\{${name}:\\?`));
     }
   });
 

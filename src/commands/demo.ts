@@ -8,7 +8,10 @@ import { readConfig } from '../config.ts';
 import { runPull } from '../jobs/pull.ts';
 import { syncAll } from '../jobs/sync.ts';
 import { enqueueStream } from '../jobs/worker.ts';
+import { openSigner } from '../log/signature.ts';
 import { verifyLog } from '../log/verify.ts';
+import { witnessAt } from '../log/witness-client.ts';
+import { readLag } from '../log/witnessed.ts';
 import { findStream } from '../model/load.ts';
 import { mintToken } from '../resolvers/token.ts';
 import { generate, type SandboxData } from '../sandbox/generate.ts';
@@ -16,10 +19,12 @@ import { openOutbox } from '../store/outbox.ts';
 import { countsSince, lastRunId } from '../store/runs.ts';
 import { checkDirt } from './demo-dirt.ts';
 import { DEMO_DEPARTMENTS, type DemoDepartment, demoQuery } from './demo-query.ts';
+import { localKey } from './log-keys.ts';
 import { openPlatforms } from './platforms.ts';
 import { showProgress } from './progress.ts';
 import { type Environment, jobsOf, openRuntime, type Runtime } from './runtime.ts';
 import { openServer, openWorker, stopSignal } from './services.ts';
+import { startWitness } from './witness.ts';
 
 const SEED = 7;
 
@@ -36,9 +41,14 @@ export async function demo(given: Environment, options: { once: boolean }): Prom
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   const data = generate({ seed: SEED });
   say('starting PostgreSQL and the sandboxes of three platforms …');
+  const folder = readConfig(environment).data;
+  const witness = startWitness(join(folder, 'witness'), openSigner(localKey(folder, 'seal')).publicKey);
+  // Heard of where it is awaited; the process must not end here because of it.
+  witness.catch(() => undefined);
   const runtime = await openRuntime({
     environment,
     local: true,
+    witness,
     platforms: async (url, onClose) =>
       (await openPlatforms(data, url, onClose, { prefix: 'sandbox', folder: join(readConfig(environment).data, 'sandbox-packets') }))
         .sandboxes.env,
@@ -56,8 +66,7 @@ export async function demo(given: Environment, options: { once: boolean }): Prom
     if (options.once) {
       const answers: Record<string, unknown> = {};
       for (const department of DEMO_DEPARTMENTS) answers[department.key] = await ask(server.url, environment, department, data);
-      const { entries, verified } = await verifyLog(runtime.pool);
-      process.stdout.write(`${JSON.stringify({ streams, dirt, answers, log: { entries, verified } })}\n`);
+      process.stdout.write(`${JSON.stringify({ streams, dirt, answers, log: await checkLog(runtime, (await witness).url) })}\n`);
       return;
     }
     say(summary(streams, dirt));
@@ -66,7 +75,15 @@ export async function demo(given: Environment, options: { once: boolean }): Prom
     await stopSignal();
   } finally {
     await runtime.close();
+    await (await witness).close();
   }
+}
+
+/** Waits until all entries are sealed and witnessed (at most ten seconds), then has the log verified against the witness. */
+async function checkLog({ pool, logKeys: { trusted, witness } }: Runtime, witnessUrl: string) {
+  for (let attempt = 0; attempt < 50 && ((await readLag(pool, witness?.key.keyId)).unwitnessedMs ?? 0) > 0; attempt += 1) await sleep(200);
+  const { entries, sealed, verified } = await verifyLog(pool, { keys: trusted, witness: await witnessAt(witnessUrl) });
+  return { entries, sealed, verified };
 }
 
 /** What an officer does with `hub sync … --keys-stdin`: the showcase's practitioner and a few others. */

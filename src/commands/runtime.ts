@@ -4,6 +4,8 @@ import { type Logger, pino } from 'pino';
 import { type Config, readConfig } from '../config.ts';
 import type { Jobs } from '../jobs/hub.ts';
 import { ensureLogPartitions } from '../log/partitions.ts';
+import { signing } from '../log/receipt.ts';
+import { watchWitness } from '../log/witnessed.ts';
 import { openLog, type QueryLog } from '../log/writer.ts';
 import { modelOf, readSchemaTexts, type SchemaTexts } from '../model/load.ts';
 import type { Model } from '../model/types.ts';
@@ -12,6 +14,8 @@ import { type Keys, newKeyRing, openKeys } from '../store/keys.ts';
 import { migrate } from '../store/migrate.ts';
 import { WRITER } from '../store/roles.ts';
 import { openPool, type Pool } from '../store/sql.ts';
+import { type LogKeys, openLogKeys, type WitnessAt } from './log-keys.ts';
+import { openSealing } from './sealing.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -26,7 +30,8 @@ export interface Runtime {
   pool: Pool;
   keys: Keys;
   environment: Environment;
-  /** Opens the query log as a writer of its own. */
+  logKeys: LogKeys;
+  /** Opens the query log as a writer of its own; its receipts are signed, and it takes nothing while the witness is silent for too long. */
   log(role: string): Promise<QueryLog>;
   onClose(step: () => Promise<void>): void;
   close(): Promise<void>;
@@ -41,6 +46,8 @@ export interface RuntimeOptions {
   local: boolean;
   /** How long one statement may run, in milliseconds; half a minute unless told. */
   statementTimeoutMs?: (model: Model) => number;
+  /** The witness to be used instead of the configured one. */
+  witness?: Promise<WitnessAt>;
   /** Starts what stands in for the platforms and gives the connectors' variables (the demo's sandboxes). */
   platforms?: (databaseUrl: string, onClose: (step: () => Promise<void>) => void) => Promise<Record<string, string>>;
 }
@@ -49,8 +56,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const config = readConfig(options.environment);
   const texts = readSchemaTexts(config.schema);
   const model = modelOf(texts);
-  // Standard output belongs to the command's result.
-  const logger = pino({ level: config.logLevel, base: null, redact: ['*.url', '*.token', '*.secret'] }, pino.destination(2));
+  const logger = newLogger(config);
   const steps: (() => Promise<void>)[] = [];
   const close = async () => {
     for (const step of steps.toReversed()) await step();
@@ -70,6 +76,16 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       role: WRITER,
     });
     steps.push(() => pool.close());
+    const logKeys = openLogKeys(config, options.local, await options.witness);
+    const sealing = openSealing(pool, logKeys, logger);
+    if (sealing) steps.push(sealing);
+    const watch = await watchWitness({
+      pool,
+      ...(logKeys.witness ? { witnessKey: logKeys.witness.key.keyId } : {}),
+      graceMs: config.witnessGrace * 60_000,
+      onAlarm: (what) => logger.error({ alarm: 'log-witness' }, what),
+    });
+    steps.push(() => watch.close());
     const platforms = await options.platforms?.(databaseUrl, (step) => void steps.push(step));
     return {
       config,
@@ -79,6 +95,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       databaseUrl,
       pool,
       keys,
+      logKeys,
       environment: { ...options.environment, ...platforms },
       async log(role) {
         await ensureLogPartitions(pool, new Date(), 2);
@@ -89,7 +106,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
           allowUnsafe: options.environment['HUB_TEST_UNSAFE'] === 'yes',
         });
         steps.push(() => log.close());
-        return log;
+        const guarded = watch.guard(log);
+        return logKeys.receipt ? signing(guarded, logKeys.receipt) : guarded;
       },
       onClose: (step) => void steps.push(step),
       close,
@@ -98,6 +116,11 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     await close();
     throw error;
   }
+}
+
+/** The process log; standard output belongs to the command's result. */
+export function newLogger(config: Config): Logger {
+  return pino({ level: config.logLevel, base: null, redact: ['*.url', '*.token', '*.secret'] }, pino.destination(2));
 }
 
 /** The parts that jobs need, from a runtime and its log. */

@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { resolve } from 'node:path';
+import type { Config } from '../config.ts';
 import { openBackend } from '../jobs/queues.ts';
 import { startWorker } from '../jobs/worker.ts';
 import { openCallers } from '../resolvers/callers.ts';
 import { type Server, startServer } from '../resolvers/server.ts';
 import { keepModel } from '../store/model-versions.ts';
 import { followRevocations } from '../store/sessions.ts';
+import type { Pool } from '../store/sql.ts';
 import { type Environment, jobsOf, openRuntime, type Runtime } from './runtime.ts';
 
 /** `hub serve`: the API. Stops cleanly on SIGTERM and SIGINT: no new requests, answers those under way, closes its log chain. */
@@ -51,26 +53,26 @@ export async function openServer(runtime: Runtime): Promise<Server> {
 export async function work(environment: Environment): Promise<void> {
   const runtime = await openRuntime({ environment, local: false });
   await openWorker(runtime, 4);
-  await openProbe(runtime);
+  runtime.onClose(await openProbe(runtime.config, runtime.pool));
   await stopSignal();
   await runtime.close();
 }
 
-/** `GET /ready` of a worker, for health checks: says whether it can do its work, which is to say whether its database answers. */
-async function openProbe(runtime: Runtime): Promise<void> {
+/** `GET /ready` of a process without API, for health checks: says whether it can do its work, which is to say whether its database answers. */
+export async function openProbe(config: Config, pool: Pool): Promise<() => Promise<void>> {
   const probe = createServer((request, response) => {
     const ready =
       request.url === '/ready'
-        ? runtime.pool.query('select 1').then(
+        ? pool.query('select 1').then(
             () => 200,
             () => 503,
           )
         : Promise.resolve(404);
     void ready.then((status) => response.writeHead(status).end());
   });
-  probe.listen(runtime.config.port, runtime.config.host);
+  probe.listen(config.port, config.host);
   await once(probe, 'listening');
-  runtime.onClose(async () => void probe.close());
+  return async () => void probe.close();
 }
 
 export async function openWorker(runtime: Runtime, concurrency: number): Promise<Awaited<ReturnType<typeof startWorker>>> {

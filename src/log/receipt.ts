@@ -4,6 +4,7 @@ import { checkpointHash, cosignedBytes, decodeCheckpoint, leafIndex } from './ch
 import { inclusionPath, rootOfPath } from './merkle.ts';
 import type { Receipt } from './queue.ts';
 import type { PublicKey, Signer } from './signature.ts';
+import type { QueryLog } from './writer.ts';
 
 /** A receipt that the asking system can show to anybody: the hub's signature over where the entry stands, its hash and its time. */
 export interface SignedReceipt extends Receipt {
@@ -24,6 +25,11 @@ function receiptBytes({ writer, seq, hash, at }: Receipt): Buffer {
 
 export function signReceipt(receipt: Receipt, signer: Signer): SignedReceipt {
   return { ...receipt, key: signer.keyId, signature: signer.sign('receipt', receiptBytes(receipt)).toString('base64') };
+}
+
+/** The log, with receipts that are signed. */
+export function signing(log: QueryLog, signer: Signer): QueryLog {
+  return { ...log, append: async (entry) => signReceipt(await log.append(entry), signer) };
 }
 
 /** Everything that shows, without the hub, that the entry of a receipt is in a checkpoint; bytes in base64. */

@@ -18,6 +18,7 @@ import type { Checkpoint, CheckpointHead } from './checkpoint.ts';
 import { checkpointHash, cosignedBytes, decodeCheckpoint, NO_CHECKPOINT } from './checkpoint.ts';
 import type { PublicKey, Signer } from './signature.ts';
 import { openSigner } from './signature.ts';
+import type { WitnessView } from './verify-checkpoints.ts';
 
 /** A checkpoint on its way to a witness. */
 export interface Presented {
@@ -93,21 +94,7 @@ export function openWitness(folder: string, keys: readonly PublicKey[], now: () 
     return read(n, n)[0]?.hash;
   }
 
-  function read(from: number, to: number): { n: number; hash: Buffer }[] {
-    const [begin, end] = [Math.max(from, state.first), Math.min(to, state.n)];
-    if (state.n === 0 || end < begin) return [];
-    const bytes = Buffer.alloc((end - begin + 1) * HASH);
-    const file = openSync(hashesPath, 'r');
-    try {
-      readSync(file, bytes, 0, bytes.length, (begin - state.first) * HASH);
-    } finally {
-      closeSync(file);
-    }
-    return Array.from({ length: end - begin + 1 }, (_, index) => ({
-      n: begin + index,
-      hash: bytes.subarray(index * HASH, (index + 1) * HASH),
-    }));
-  }
+  const read = (from: number, to: number) => readHashes(folder, state, from, to);
 
   function check(presented: Presented): { checkpoint: Checkpoint; hash: Buffer } {
     const key = keys.find(({ keyId }) => keyId === presented.key);
@@ -188,6 +175,31 @@ export function openWitness(folder: string, keys: readonly PublicKey[], now: () 
       return { n: state.n, key: signer.keyId, at, signature: signer.sign('cosignature', cosignedBytes(hash, at)) };
     },
   };
+}
+
+/** What the folder of a witness holds, for the verifier; the witness may be running. Throws when there is none. */
+export function readWitness(folder: string): WitnessView {
+  const state = JSON.parse(readFileSync(join(folder, 'state.json'), 'utf8')) as State;
+  return {
+    latest: { n: state.n, hash: Buffer.from(state.hash, 'hex') },
+    hashes: async (from, to) => new Map(readHashes(folder, state, from, to).map(({ n, hash }) => [n, hash.toString('hex')])),
+  };
+}
+
+function readHashes(folder: string, state: State, from: number, to: number): { n: number; hash: Buffer }[] {
+  const [begin, end] = [Math.max(from, state.first), Math.min(to, state.n)];
+  if (state.n === 0 || end < begin) return [];
+  const bytes = Buffer.alloc((end - begin + 1) * HASH);
+  const file = openSync(join(folder, 'hashes'), 'r');
+  try {
+    readSync(file, bytes, 0, bytes.length, (begin - state.first) * HASH);
+  } finally {
+    closeSync(file);
+  }
+  return Array.from({ length: end - begin + 1 }, (_, index) => ({
+    n: begin + index,
+    hash: bytes.subarray(index * HASH, (index + 1) * HASH),
+  }));
 }
 
 function ownKey(path: string): Signer {

@@ -65,8 +65,12 @@ export interface WatchOptions {
   graceMs: number;
   alarmMs?: number;
   everyMs?: number;
+  /** How long the start may wait for what was left behind to be sealed and witnessed, before it refuses. */
+  patienceMs?: number;
   onAlarm: (what: string) => void;
 }
+
+const SOON_MS = 500;
 
 /** Watches the lag of one database. */
 export interface Watch {
@@ -80,7 +84,7 @@ export interface Watch {
  * more, as in X-Road: a log that nobody outside has seen for hours could be rewritten for hours. It opens again by itself.
  */
 export async function watchWitness(options: WatchOptions): Promise<Watch> {
-  const { pool, witnessKey, graceMs, alarmMs = 5 * 60_000, everyMs = 15_000 } = options;
+  const { pool, witnessKey, graceMs, alarmMs = 5 * 60_000, everyMs = 15_000, patienceMs = 10_000 } = options;
   const stopping = new AbortController();
   let refusal: LogUnavailable | undefined;
   let alarmed = -Infinity;
@@ -97,15 +101,22 @@ export async function watchWitness(options: WatchOptions): Promise<Watch> {
     }
   }
 
+  const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: stopping.signal }).catch(() => undefined);
+
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await sleep(everyMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+      await pause(refusal ? SOON_MS : everyMs);
       // A database that cannot be read takes no entries either.
       if (!stopping.signal.aborted) await look().catch(() => undefined);
     }
   }
 
   await look();
+  // After a stop without warning the last entries wait for the sealer, which has only just begun.
+  for (let waited = 0; refusal && waited < patienceMs; waited += SOON_MS) {
+    await pause(SOON_MS);
+    await look();
+  }
   const running = run();
   return {
     guard: (log) => ({

@@ -180,7 +180,7 @@ function addDenials(request: Request, result: { errors?: readonly GraphQLFormatt
 }
 
 function extensionsOf(request: Request, receipt: Receipt): Record<string, unknown> {
-  const log = { id: receipt.id, writer: receipt.writer, seq: receipt.seq, hash: receipt.hash, at: receipt.at };
+  const log = receipt;
   const { granted } = request.contextValue;
   if (granted === undefined || granted.grant.purpose === INTROSPECTION.code) return { log };
   const decisions = [...granted.grant.decisions.values()];
