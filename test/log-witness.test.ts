@@ -188,10 +188,10 @@ describe('the log and its witness', () => {
         () => true,
         () => false,
       );
-    await give(database.pool, client);
     let open = false;
     for (let tries = 0; tries < 100 && !open; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 50));
+      await give(database.pool, client);
       open = await attempt();
     }
     expect(open).toBe(true);

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { readConfig } from '../config.ts';
 import { migrate } from '../store/migrate.ts';
+import { WRITER } from '../store/roles.ts';
 import { openPool } from '../store/sql.ts';
 import { newSigningKey, type SignatureAlgorithm } from '../store/signing.ts';
 import { openLogKeys } from './log-keys.ts';
@@ -16,7 +17,7 @@ export async function openLogDatabase(environment: Environment, options: { local
   const url = config.databaseUrl ?? (local ? await localDatabase(config, steps) : undefined);
   if (url === undefined) throw new Error('DATABASE_URL is not set');
   if (local) await migrate(url);
-  const pool = openPool(url, { max: 4, applicationName: `hub log ${config.node}`, statementTimeoutMs: 300_000 });
+  const pool = openPool(url, { max: 4, applicationName: `hub log ${config.node}`, statementTimeoutMs: 300_000, role: WRITER });
   return {
     config,
     pool,

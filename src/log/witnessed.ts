@@ -121,6 +121,10 @@ export async function watchWitness(options: WatchOptions): Promise<Watch> {
   return {
     guard: (log) => ({
       ...log,
+      check() {
+        if (refusal) throw refusal;
+        log.check();
+      },
       async append(entry) {
         if (refusal) throw refusal;
         return log.append(entry);
