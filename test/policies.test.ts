@@ -142,7 +142,7 @@ describe('a model of policies', () => {
       'joins two of the three administrations in one role',
       'policies/auditor.yml',
       'article: HN-23.2 }',
-      'article: HN-23.2 }\n  - { duty: manage-access, roles: [auditor], article: HN-5 }',
+      'article: HN-23.2 }\n  - { duty: review-policy, roles: [auditor], article: HN-5 }',
       '/duties',
       /^auditor of auditor joins the audit and the security administration$/,
     ],
