@@ -11,6 +11,8 @@ import { withCitizenCheck } from '../src/identity/citizen.ts';
 import { usccFor } from '../src/identity/uscc.ts';
 import { openKeys, newKeyRing, type Keys } from '../src/store/keys.ts';
 import { undoMerge } from '../src/store/merge.ts';
+import { registerCase } from '../src/store/cases.ts';
+import { giveConsent } from '../src/store/consents.ts';
 import { indexedUnder, reindexAll } from '../src/store/reindex.ts';
 import { resealAll, sealedUnder } from '../src/store/reseal.ts';
 import { type KeyRing, readRing, withNewKey, writeRing } from '../src/store/ring.ts';
@@ -51,6 +53,24 @@ async function openAll(keys: Keys): Promise<Map<string, string>> {
   }
   return opened;
 }
+/** A consent of a subject, under the first ring. */
+const consentOf = (n: number) =>
+  giveConsent(
+    store.pool,
+    keysOf(first),
+    { id: 'p', name: 'n' },
+    { scheme: 'uscc', code: codeOf(n) },
+    {
+      department: 'd',
+      person: null,
+      purposes: ['x'],
+      categories: [1],
+      validFrom: '2026-01-01',
+      validUntil: '2026-12-31',
+      channel: 'website',
+      evidence: `consent ${n}`,
+    },
+  );
 const underOld = async () => (await sealedUnder(store.pool)).filter(({ key }) => key === 'k1');
 
 describe('resealing', () => {
@@ -63,6 +83,7 @@ describe('resealing', () => {
     }
     // A second version of some.
     await applyOne(store, stream, pageOf([1, 2, 3].map((n) => sealedRecord(n, secretOf(n + 500)))));
+    await consentOf(1);
     await store.pool.query(
       `insert into submission (category, kind, region, sealed, basis, route, entered_by, entered_name, entered_department)
        values (3, 'penalty', '430102', $1, 'b', 'r', 'p', 'n', 'd')`,
@@ -162,6 +183,11 @@ describe('the blind index between two keys', () => {
   beforeAll(async () => {
     store = await openStore(writeRing(first));
     await applyOne(hub(first), stream, pageOf([personal(1), recordOf('a', codeOf(1)), recordOf('b', codeOf(2))]));
+    await consentOf(1);
+    const officer = { id: 'p', name: 'n' };
+    const actor = { ...officer, department: 'd', region: '43' };
+    const subjects = [{ scheme: 'uscc', code: codeOf(2) }];
+    await registerCase(store.pool, keysOf(first), actor, { number: '1', basis: 'b', region: '430000', officer, subjects });
   });
   afterAll(() => store.drop());
   /** A record whose key is a person's number. */
@@ -230,7 +256,18 @@ describe('the blind index between two keys', () => {
     await expect(reindexAll(dying, keysOf(after), { batch: 10 })).rejects.toThrow('killed');
     const done = await reindexAll(store.pool, keysOf(after), { batch: 10 });
     expect(done.retired).toBeGreaterThan(100);
-    expect(Object.keys(await generations()).sort()).toEqual(['record b2', 'subject_identifier b2', 'subject_merge b2']);
+    expect(Object.keys(await generations()).sort()).toEqual([
+      'case_subject b2',
+      'consent b2',
+      'record b2',
+      'subject_identifier b2',
+      'subject_merge b2',
+    ]);
+    // Consents and cases still name their subjects.
+    const named = await rows<{ of: string }>(
+      `select 'consent' as of from consent join subject_identifier using (token) union all select 'case' from case_subject join subject_identifier using (token)`,
+    );
+    expect(named.map((one) => one.of).sort()).toEqual(['case', 'consent']);
     const before = await subjects();
     const page = pageOf([personal(1), recordOf('a', codeOf(1)), recordOf('b', codeOf(2)), recordOf('new', codeOf(3))]);
     expect(await applyOne(hub(after), stream, page)).toMatchObject({ stored: 1, unchanged: 3 });

@@ -28,6 +28,9 @@ const LITERALS: Readonly<Record<string, string>> = {
   'String!': '"x"',
   'ID!': '"1"',
   'Boolean!': 'true',
+  'CaseEntry!': '{ number: "x", basis: "x", subjects: ["x"] }',
+  'ConsentEntry!':
+    '{ department: "x", purposes: [], categories: [], validFrom: "2026-01-01", validUntil: "2026-01-01", channel: "x", evidence: "x" }',
   'RecordEntry!':
     '{ basis: "x", category: HONOUR, code: "x", declared: true, fields: [], kind: "honour", region: "430100", route: "supervision", subjectKind: ORGANISATION }',
 };

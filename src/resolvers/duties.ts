@@ -1,7 +1,10 @@
 import type { DutyName } from '../model/types.ts';
 
+/** What a root field may ask of its caller: a duty, or to be a subject whose identity is proved. */
+export type Needed = DutyName | 'own-subject';
+
 /** Root fields that are for people with a duty; any of those named is enough. What a caller has no duty for, the graph does not tell of. */
-export const DUTY_FIELDS: Readonly<Record<string, readonly DutyName[]>> = {
+export const DUTY_FIELDS: Readonly<Record<string, readonly Needed[]>> = {
   enterRecord: ['enter-records'],
   reviewRecord: ['review-records'],
   submissions: ['enter-records', 'review-records'],
@@ -25,4 +28,10 @@ export const DUTY_FIELDS: Readonly<Record<string, readonly DutyName[]>> = {
   requestDeferral: ['defer-notice'],
   decideDeferral: ['defer-notice'],
   deferrals: ['defer-notice'],
+  giveConsent: ['own-subject', 'enter-consents'],
+  revokeConsent: ['own-subject', 'enter-consents'],
+  consents: ['own-subject', 'enter-consents'],
+  registerCase: ['register-cases'],
+  closeCase: ['register-cases'],
+  cases: ['register-cases'],
 };

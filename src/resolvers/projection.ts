@@ -33,7 +33,7 @@ export function openProjections(model: Model, schema: GraphQLSchema): Projection
   return (caller, purpose, today) => {
     const usable = usableBy(model, caller, purpose, today);
     const roots = Object.entries(DUTY_FIELDS)
-      .filter(([, duties]) => duties.some((d) => hasDuty(model, caller, d)))
+      .filter(([, duties]) => duties.some((d) => (d === 'own-subject' ? caller.subject !== undefined : hasDuty(model, caller, d))))
       .map(([name]) => name);
     const key = JSON.stringify([[...usable.selected].sort(), [...usable.filtered].sort(), roots]);
     const found = kept.get(key) ?? buildASTSchema(project(model, whole, usable, new Set(roots)), { assumeValid: true });

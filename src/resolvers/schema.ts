@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import { type GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql';
 import { buildSchemaSync, type ClassType } from 'type-graphql';
 import type { Model } from '../model/types.ts';
+import { buildCaseResolvers } from './cases.ts';
+import { buildConsentResolvers } from './consents.ts';
 import { buildDictionaryResolvers } from './dictionary.ts';
 import { buildRecordWhere } from './inputs.ts';
 import { buildPolicyResolvers } from './policy.ts';
@@ -29,6 +31,8 @@ export function buildGraph(model: Model): GraphQLSchema {
       ...buildQualityResolvers(model),
       ...buildPolicyResolvers(model),
       ...buildSessionResolvers(model),
+      ...buildConsentResolvers(model),
+      ...buildCaseResolvers(model),
       ...buildDictionaryResolvers(),
       ...buildLogResolvers(model),
       ...buildLookedResolvers(model),

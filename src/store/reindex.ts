@@ -46,6 +46,7 @@ export async function reindexAll(
     return result;
   }, 'retired');
   await step(() => replaceMergers(sql, keys, batch), 'retired');
+  for (const table of NAMING) await step(() => replaceTokens(sql, keys, table, batch), 'retired');
   await step(() => removeTokens(sql, keys, batch), 'retired');
   return done;
 }
@@ -118,6 +119,26 @@ async function replaceMergers(sql: Sql, keys: Keys, limit: number): Promise<{ re
   return { read: rows.length, changed: rows.length };
 }
 
+/** Tables that name a subject by one token, which is looked up among its identifiers: replaced before those of the old generation go. */
+const NAMING = ['consent', 'case_subject'] as const;
+
+async function replaceTokens(
+  sql: Sql,
+  keys: Keys,
+  table: (typeof NAMING)[number],
+  limit: number,
+): Promise<{ read: number; changed: number }> {
+  const { rows } = await sql.query<{ token: Buffer }>(`select distinct token from ${table} where token < $1 order by token limit $2`, [
+    before(oldestLive(keys)),
+    limit,
+  ]);
+  const { rowCount } = await sql.query(
+    `update ${table} t set token = n.form from unnest($1::bytea[], $2::bytea[]) as n(token, form) where t.token = n.token`,
+    [rows.map((row) => row.token), rows.map((row) => liveForms(keys, row.token)[0])],
+  );
+  return { read: rows.length, changed: rowCount };
+}
+
 /** Tokens begin with their generation, so older ones lie before this in the index. */
 const before = (generation: number): Buffer => Buffer.of(generation);
 
@@ -135,7 +156,8 @@ export async function indexedUnder(sql: Sql): Promise<{ table: string; key: stri
     `select place as table, 'b' || generation as key, count(*)::int as values from (
        select 'subject_identifier' as place, get_byte(token, 0) as generation from subject_identifier
        union all select 'record', ${KEY_GENERATION} from record where ${IS_HIDDEN}
-       union all select 'subject_merge', get_byte(t, 0) from subject_merge, unnest(tokens) t) tokens group by 1, 2 order by 1, 2`,
+       union all select 'subject_merge', get_byte(t, 0) from subject_merge, unnest(tokens) t
+       ${NAMING.map((table) => `union all select '${table}', get_byte(token, 0) from ${table}`).join('\n       ')}) tokens group by 1, 2 order by 1, 2`,
   );
   return rows;
 }

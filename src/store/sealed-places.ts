@@ -19,6 +19,8 @@ const category = (model: Model, row: Readonly<Record<string, unknown>>, field: s
 /** Context of an issue's raw record. */
 export const issueContext = (connector: string, stream: string): string => `issue.${connector}/${stream}`;
 export const SUBMISSION_CONTEXT = 'submission';
+/** Context of what proves a consent. */
+export const CONSENT_CONTEXT = 'consent';
 
 /** Every place of the database where the hub seals something: a new one is resealed, counted and erased because it stands here. */
 export const SEALED_PLACES: readonly SealedPlace[] = [
@@ -41,6 +43,7 @@ export const SEALED_PLACES: readonly SealedPlace[] = [
     context: (_model, row) => issueContext(String(row['connector']), String(row['stream'])),
   },
   { table: 'submission', column: 'sealed', key: ['id'], form: 'text', of: [], context: () => SUBMISSION_CONTEXT },
+  { table: 'consent', column: 'sealed', key: ['id'], form: 'text', of: [], context: () => CONSENT_CONTEXT },
 ];
 
 /** SQL: id of the key that a sealed text (an SQL expression) is under. */

@@ -120,7 +120,7 @@ export async function storeTies(pool: Pool, model: Model): Promise<void> {
   const departments = [...(model.codes.get('departments')?.values.keys() ?? [])];
   const purposes = [...(model.codes.get('purposes')?.values.keys() ?? [])];
   await pool.query(
-    `insert into consent (token, department, purposes, categories, valid_from, valid_until, channel, evidence, given_by, given_name, revoked_at, revoked_by, revoked_name)
+    `insert into consent (token, department, purposes, categories, valid_from, valid_until, channel, sealed, given_by, given_name, revoked_at, revoked_by, revoked_name)
      select i.token, d, case when i.subject_id % 3 = 2 then array['other'] else $2::text[] end, $3, '2026-01-01', '2026-12-31', 'website', '', 'x', 'x',
        case when i.subject_id % 3 = 1 then now() end, case when i.subject_id % 3 = 1 then 'x' end, case when i.subject_id % 3 = 1 then 'x' end
      from subject_identifier i, unnest($1::text[]) d`,

@@ -8,7 +8,7 @@ export const CONSENT_DDL: readonly string[] = [
      department text, person text, check ((department is null) <> (person is null)),
      purposes text[] not null check (cardinality(purposes) > 0), categories smallint[] not null check (cardinality(categories) > 0),
      valid_from date not null, valid_until date not null, check (valid_from <= valid_until),
-     channel text not null, evidence text not null,
+     channel text not null, sealed text not null,
      given_by text not null, given_name text not null, given_at timestamptz not null default now(),
      revoked_at timestamptz, revoked_by text, revoked_name text, check ((revoked_at is null) = (revoked_by is null)))`,
   `create index consent_token on consent (token, id)`,
