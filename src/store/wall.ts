@@ -10,9 +10,10 @@ import { identifierDomain } from './subjects.ts';
  * pooled connection remembers nothing (L33). One text, because it goes out with the statement that reads and waits for no answer of its own.
  */
 export function enterWall(model: Model, grant: Grant, keys: Pick<Keys, 'blindForms'>): string {
-  const scopes = JSON.stringify(grant.scopes.map((scope) => shownBy(model, scope, keys)));
-  return `begin read only; set local role ${readerRole(columnsGiven(model, grant))}; set local search_path = wall;
-    select set_config('hub.scopes', ${escapeLiteral(scopes)}, true)`;
+  const scopes = grant.scopes.map((scope) => shownBy(model, scope, keys));
+  const settings = { 'hub.scopes': JSON.stringify(scopes), 'hub.whole': wholeIn(scopes).join(',') };
+  const set = Object.entries(settings).map(([name, value]) => `set_config('${name}', ${escapeLiteral(value)}, true)`);
+  return `begin read only; set local role ${readerRole(columnsGiven(model, grant))}; set local search_path = wall; select ${set.join(', ')}`;
 }
 
 /** The column that the values of a sensitivity lie in. */
@@ -20,8 +21,15 @@ const columnOf = (sensitivity: Sensitivity): 'open' | ClassColumn => (sensitivit
 
 type Given = Partial<Record<'open' | ClassColumn, true | string[]>>;
 
+interface ShownBy extends Pick<Scope, 'subjects' | 'categories' | 'kinds' | 'above' | 'publicOnly'> {
+  region: string;
+  tie: 'none' | Record<string, unknown>;
+  /** By number of category and kind of subject. */
+  fields: Record<string, Given>;
+}
+
 /** A scope as wall.scopes() reads it. Every part of a scope MUST be in it: what is left out would be open behind the first wall. */
-function shownBy(model: Model, scope: Scope, keys: Pick<Keys, 'blindForms'>): Record<string, unknown> {
+function shownBy(model: Model, scope: Scope, keys: Pick<Keys, 'blindForms'>): ShownBy {
   const {
     rule: _rule,
     article: _article,
@@ -70,6 +78,12 @@ function shownTie({ tie, subjectRoles, kinds, region, above, publicOnly }: Scope
     case 'own-case':
       return { roles, ...tie };
   }
+}
+
+/** The columns that every scope gives as a whole for each of its types. */
+function wholeIn(scopes: readonly ShownBy[]): string[] {
+  const types = scopes.flatMap((scope) => Object.values(scope.fields));
+  return ['open' as const, ...CLASSES].filter((column) => types.length > 0 && types.every((given) => given[column] === true));
 }
 
 /** What a scope gives of one type, by column: `true` for a whole class, else the fields. */

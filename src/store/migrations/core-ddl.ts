@@ -46,6 +46,7 @@ export const CORE_DDL: readonly string[] = [
      unique (connector, stream, source_key))`,
   `create index record_subject on record (subject_id, category, ordered_on desc, id desc)`,
   `create index record_category on record (category, ordered_on desc, id desc)`,
+  `create index record_newest on record (ordered_on desc, id desc)`,
   `create index record_fact on record (fact)`,
   `create table record_version (
      record_id bigint not null references record, version int not null, late boolean not null default false,

@@ -35,23 +35,19 @@ const subjectHeld = (t: string) =>
   `${t}.kind = any(s.subjects) and ${regionHeld(`${t}.region`)} and ${tieHeld(`${t}.id`, 's.categories', true)}`;
 const versionHeld = recordHeld('v', 'c.subject_kind', 'coalesce(v.region, o.region)', 'c.subject_id');
 
-/** The fields of one class that some of the scopes give: all of them (true), those listed, or none. */
-const PICK = `create function wall.pick(value jsonb, given jsonb[]) returns jsonb language plpgsql immutable as $$
-  begin
-    if value is null or 'true' = any(given) then return value; end if;
-    return (select jsonb_object_agg(e.key, e.value) from jsonb_each(value) e where exists (select from unnest(given) g where g ? e.key));
-  end $$`;
-
-/** Whether every scope gives a whole class wherever it gives rows at all: then no row needs to be asked. */
+/** Whether every scope gives a whole class wherever it gives rows at all, as the grant's setting says: then no row needs to be asked. */
 const WHOLE = `create function wall.whole(class text) returns boolean language sql stable as $$
-  select coalesce(bool_and(coalesce(f.given -> class = 'true', false)), false) from wall.scopes() s, jsonb_each(s.fields) as f(type, given) $$`;
+  select coalesce(class = any(string_to_array(current_setting('hub.whole', true), ',')), false) $$`;
 
 const ALL_CLASSES = ['open', ...CLASSES];
 const SHOWN = ALL_CLASSES.map((c) => `f.${c}`).join(', ');
-/** The values of a row as the scopes that hold it give them. Not asked for by a statement, not computed. */
+/** The values of a class as the scopes `s` that hold the row give them: all, or field by field those that one of them gives. */
+const pick = (r: string, type: string, column: string) => `case when (select wall.whole('${column}')) then ${r}.${column} else (
+    select jsonb_object_agg(e.key, e.value) from jsonb_each(${r}.${column}) e
+    where exists (select from unnest(array_agg(s.fields -> ${type})) one where one -> '${column}' = 'true' or one -> '${column}' ? e.key)) end as ${column}`;
+/** Not asked for by a statement, not computed: as one aggregate of one row it is worked out once a row, or left out of the plan. */
 const fieldsOf = (r: string, type: string, held: string) => `left join lateral (
-    select ${ALL_CLASSES.map((c) => `case when (select wall.whole('${c}')) then ${r}.${c} else wall.pick(${r}.${c}, array_agg(s.fields -> ${type} -> '${c}')) end as ${c}`).join(', ')}
-    from wall.scopes() s where ${held}) f on true`;
+    select ${ALL_CLASSES.map((column) => pick(r, type, column)).join(', ')} from wall.scopes() s where ${held}) f on true`;
 
 const RECORD = `id, subject_id, subject_kind, category, kind, publicity, region, connector, stream, source_version, version, deleted,
   ordered_on, occurred_on, valid_from, valid_to, fact, recorded_at, changed_at`;
@@ -117,7 +113,6 @@ export function wallDdl(ddl: readonly string[]): string[] {
     `grant usage on schema wall to ${VIEWER}, ${readers}`,
     `grant create on schema wall to ${OWNER}, ${VIEWER}`,
     SCOPES,
-    PICK,
     WHOLE,
     TIED,
     PLAYS,
@@ -144,7 +139,7 @@ export function wallDdl(ddl: readonly string[]): string[] {
       (view) => `alter view wall.${view} owner to ${VIEWER}`,
     ),
     `alter view wall.record_history owner to ${OWNER}`,
-    ...['scopes()', 'pick(jsonb, jsonb[])', 'whole(text)', 'tied(jsonb, bigint, smallint[], boolean)', 'plays(bigint, text[])'].map(
+    ...['scopes()', 'whole(text)', 'tied(jsonb, bigint, smallint[], boolean)', 'plays(bigint, text[])'].map(
       (one) => `alter function wall.${one} owner to ${OWNER}`,
     ),
     ...functions.flatMap((one) => [

@@ -1,6 +1,7 @@
 /**
  * The part of the second wall that asks how a caller is tied to a subject (scope.ts). Its functions run as the owner of the tables: row security that
- * asked tables with row security of their own would go round in circles. They tell a yes or no about one subject, and of a tie that is not known no.
+ * asked tables with row security of their own would go round in circles. They tell a yes or no about one subject, and of a tie
+ * that is not known, or not one of the grant's, no.
  */
 const REGION = `(tie->>'region' = '' or starts_with(r.region, tie->>'region') or tie->'above' ? r.region)`;
 
@@ -12,7 +13,7 @@ export const PLAYS = `create function wall.plays(subject bigint, wanted text[]) 
 /** Whether the tie holds now: a consent that is revoked, or a case that is closed, opens nothing from the next statement on. */
 export const TIED = `create function wall.tied(tie jsonb, subject bigint, covered smallint[], as_subject boolean) returns boolean
   language sql stable security definer set search_path = pg_catalog, public as $$
-    select (tie->'roles' = '["*"]' or exists (select from subject o where o.id = tied.subject and tie->'roles' ?| o.roles)) and case tie->>'by'
+    select exists (select from wall.scopes() s where s.tie = tied.tie) and (tie->'roles' = '["*"]' or exists (select from subject o where o.id = tied.subject and tie->'roles' ?| o.roles)) and case tie->>'by'
       when 'any' then true
       when 'recorded' then not as_subject or exists (select from record r where r.subject_id = tied.subject and not r.deleted and r.category = any(covered)
         and (tie->'kinds' = '["*"]' or tie->'kinds' ? r.kind) and (tie->>'publicOnly' = 'false' or r.publicity = 'public') and ${REGION})
