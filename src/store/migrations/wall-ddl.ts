@@ -110,7 +110,7 @@ export function wallDdl(ddl: readonly string[]): string[] {
     'create schema wall',
     `grant usage on schema public to ${OWNER}, ${VIEWER}, ${WRITER}, ${LOG_WRITER}`,
     `grant create on schema public to ${OWNER}`,
-    `grant usage on schema wall to ${VIEWER}, ${readers}`,
+    `grant usage on schema wall to ${OWNER}, ${VIEWER}, ${readers}`,
     `grant create on schema wall to ${OWNER}, ${VIEWER}`,
     SCOPES,
     WHOLE,
