@@ -28,6 +28,8 @@ const LITERALS: Readonly<Record<string, string>> = {
   'String!': '"x"',
   'ID!': '"1"',
   'Boolean!': 'true',
+  'Day!': '"2026-01-01"',
+  'LogFormat!': 'csv',
   'CaseEntry!': '{ number: "x", basis: "x", subjects: ["x"] }',
   'ConsentEntry!':
     '{ department: "x", purposes: [], categories: [], validFrom: "2026-01-01", validUntil: "2026-01-01", channel: "x", evidence: "x" }',

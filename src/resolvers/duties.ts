@@ -34,4 +34,6 @@ export const DUTY_FIELDS: Readonly<Record<string, readonly Needed[]>> = {
   registerCase: ['register-cases'],
   closeCase: ['register-cases'],
   cases: ['register-cases'],
+  revokeSessions: ['operate-system'],
+  revocations: ['operate-system'],
 };
