@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { demo } from './commands/demo.ts';
+import { feedback } from './commands/feedback.ts';
 import { generate } from './commands/generate.ts';
 import { health } from './commands/health.ts';
 import { identify } from './commands/identify.ts';
@@ -177,6 +178,14 @@ model
       `model ${loaded.version}: ${loaded.categories.size} categories, ${loaded.codes.size} code sets, ${loaded.connectors.size} connectors, ${streams} streams, ${loaded.rules.length} rules`,
     );
   });
+
+const issues = program.command('issues').description('refused records');
+issues
+  .command('feedback')
+  .argument('<connector>', 'e.g. national-insurance')
+  .option('--upload', 'send it to the platform instead of printing it')
+  .description('what the provider has not been told of its refused records yet, as CSV')
+  .action((name: string, options: { upload?: boolean }) => feedback(environment, name, { upload: options.upload ?? false }));
 
 program
   .command('identify')

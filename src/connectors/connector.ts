@@ -1,6 +1,6 @@
 import { StopStream } from '../errors.ts';
 import type { Connector, DatabaseVia, DropFolder, HttpPushVia, HttpVia, ManualVia, PushStream, ReadStream, Via } from '../model/types.ts';
-import type { OpenConnector, OpenOptions, Page, PullFrom, PushItem, PushResult } from './contract.ts';
+import type { FileReceipt, OpenConnector, OpenOptions, Page, PullFrom, PushItem, PushResult } from './contract.ts';
 import { openDatabase } from './database.ts';
 import type { Database } from './database.ts';
 import { pullExchange } from './exchange.ts';
@@ -35,6 +35,10 @@ export function openConnector(connector: Connector, settings: Readonly<Record<st
     return cached(databases, url, () => openDatabase(fillText(url, settings), connector.zh, options));
   }
 
+  function nationalInsurance(): NationalInsurance {
+    return (national ??= openNationalInsurance(http, settings, options));
+  }
+
   async function* pull(stream: ReadStream, from: PullFrom): AsyncGenerator<Page> {
     // A file must not get round the second person's approval.
     if (stream.via.kind === 'manual') throw new StopStream(`manual-entry: ${stream.zh} 由人工录入并经复核，不能批量导入`);
@@ -46,7 +50,7 @@ export function openConnector(connector: Connector, settings: Readonly<Record<st
       case 'http':
         return pullHttp(session(via), via, from.cursor, options);
       case 'national-insurance':
-        return (national ??= openNationalInsurance(http, settings, options)).pull(via, from);
+        return nationalInsurance().pull(via, from);
       case 'database':
         return pullDatabase(database(via.url), via, from);
       case 'file':
@@ -70,12 +74,17 @@ export function openConnector(connector: Connector, settings: Readonly<Record<st
     else for (const key of keys) yield { key, outcome: 'unknown' };
   }
 
+  async function upload(file: { name: string; content: Uint8Array }): Promise<FileReceipt> {
+    if (connector.feedback === undefined) throw new StopStream(`no-feedback: ${connector.zh} 不接收文件`);
+    return nationalInsurance().upload(connector.feedback.infno, file);
+  }
+
   async function close(): Promise<void> {
     http.close();
     await Promise.all([...databases.values()].map((one) => one.close()));
   }
 
-  return { pull, push, collect, close };
+  return { pull, push, collect, upload, close };
 }
 
 function foldersOf({ folder, feedback }: DropFolder, settings: Readonly<Record<string, string>>): { folder: string; feedback: string } {

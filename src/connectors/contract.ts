@@ -80,7 +80,15 @@ export interface OpenConnector {
   push(stream: PushStream, items: PushItem[]): AsyncIterable<PushResult>;
   /** Asks what became of items handed over earlier; sends nothing. */
   collect(stream: PushStream, keys: string[]): AsyncIterable<PushResult>;
+  /** Hands a file over; the receipt says that the platform has it. StopStream where the connector takes none. */
+  upload(file: { name: string; content: Uint8Array }): Promise<FileReceipt>;
   close(): Promise<void>;
+}
+
+/** `number` finds the file at the platform; `keptUntil` in its own words, '' when it says nothing. */
+export interface FileReceipt {
+  number: string;
+  keptUntil: string;
 }
 
 export type Values = Readonly<Record<string, string | number>>;

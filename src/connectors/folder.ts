@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { RetryLater, StopStream } from '../errors.ts';
 import type { DropFolder, Json } from '../model/types.ts';
 import type { OpenOptions, Page, Refusal } from './contract.ts';
+import { csvLine } from './feedback-file.ts';
 import { pullFile } from './file.ts';
 
 /** The last packet that was read, or of which `pages` pages were. `before`: how many packets stood before it in the order of names. */
@@ -98,8 +99,8 @@ async function writeFeedback(
   keyOf: (at: string) => string,
 ): Promise<void> {
   const path = join(folder, `${packet.replace(/\.csv$/, '')}.feedback.csv`);
-  const lines = refused.map(({ at, rule, reason }) => [at.replace(/^.* line /, ''), keyOf(at), rule, reason].map(quoted).join(','));
-  const text = [...(first ? ['line,key,rule,reason'] : []), ...lines].map((line) => `${line}\n`).join('');
+  const lines = refused.map(({ at, rule, reason }) => csvLine([at.replace(/^.* line /, ''), keyOf(at), rule, reason]));
+  const text = [...(first ? ['line,key,rule,reason\n'] : []), ...lines].join('');
   try {
     await mkdir(folder, { recursive: true });
     if (!first) return await appendFile(path, text);
@@ -108,11 +109,6 @@ async function writeFeedback(
   } catch (error) {
     throw new RetryLater(`feedback-unwritable: 反馈文件无法写入（${codeOf(error)}）`, { cause: new Error(codeOf(error)) });
   }
-}
-
-/** A text that a spreadsheet would take for a formula is kept a text. */
-function quoted(cell: string): string {
-  return `"${(/^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell).replaceAll('"', '""')}"`;
 }
 
 function positionFrom(cursor: Json | null): Position | undefined {

@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { RetryLater, StopStream } from '../errors.ts';
 import type { Json, NationalInsuranceVia } from '../model/types.ts';
-import type { OpenOptions, Page, PullFrom, RawRecord } from './contract.ts';
+import type { FileReceipt, OpenOptions, Page, PullFrom, RawRecord } from './contract.ts';
 import { address, mustBeReadable } from './http.ts';
 import type { Answer, Http, Request } from './http.ts';
 import { localTime } from './local-time.ts';
@@ -23,6 +23,8 @@ interface Output {
 
 export interface NationalInsurance {
   pull(via: NationalInsuranceVia, from: PullFrom): AsyncGenerator<Page>;
+  /** 9101 */
+  upload(infno: string, file: { name: string; content: Uint8Array }): Promise<FileReceipt>;
 }
 
 /**
@@ -96,6 +98,17 @@ export function openNationalInsurance(http: Http, settings: Readonly<Record<stri
     throw new StopStream('refused' in found ? refusedBy('9102', found) : 'unexpected-shape: 国家医保平台 9102 的应答不是文件');
   }
 
+  /** 9101: the bytes in base64, as the interface's own clients write them into JSON. The answer's number is the receipt. */
+  async function upload(infno: string, { name, content }: { name: string; content: Uint8Array }): Promise<FileReceipt> {
+    const input = { fsUploadIn: { in: Buffer.from(content).toString('base64'), filename: name, fixmedins_code: sender.institution } };
+    const answer = await call(infno, input, undefined);
+    if ('refused' in answer) throw new StopStream(refusedBy(infno, answer));
+    const number = textAt(answer.output, 'file_qury_no');
+    const taken = textAt(answer.output, 'filename') ?? name;
+    if (!number || taken !== name) throw new StopStream(`unexpected-shape: 国家医保平台 ${infno} 的应答没有所传文件的查询号`);
+    return { number, keptUntil: textAt(answer.output, 'dld_endtime') ?? '' };
+  }
+
   function requestOf(transaction: Transaction): Request {
     const label = `国家医保平台 ${transaction.infno}`;
     const at = options.now();
@@ -151,7 +164,7 @@ export function openNationalInsurance(http: Http, settings: Readonly<Record<stri
     }
   }
 
-  return { pull };
+  return { pull, upload };
 }
 
 /**

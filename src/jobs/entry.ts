@@ -2,7 +2,24 @@ import type { LogEntry } from '../log/entry.ts';
 import type { Connector, Stream } from '../model/types.ts';
 import type { Jobs } from './hub.ts';
 
-/** What a job did, for the query log: scheduled work is logged under the officer who answers for it (ZM-3.2.3). */
+/** What every entry of a job has: scheduled work is logged under the officer who answers for it (ZM-3.2.3), and asks with no document. */
+const common = (jobs: Jobs, connector: Connector) => ({
+  person: connector.officer,
+  role: 'scheduled-job',
+  region: null,
+  document: '',
+  variables: '{}',
+  fields: [],
+  masked: [],
+  denied: [],
+  subjects: [],
+  policy: jobs.model.version,
+  rules: [],
+  durationMs: 0,
+  client: '',
+});
+
+/** What a job did, for the query log. */
 export function jobEntry(
   jobs: Jobs,
   kind: 'pull' | 'push',
@@ -12,26 +29,30 @@ export function jobEntry(
 ): LogEntry {
   const push = stream.direction === 'push';
   return {
+    ...common(jobs, connector),
     kind,
-    person: connector.officer,
     department: push ? stream.publish.receiver : 'medical-insurance',
-    role: 'scheduled-job',
-    region: null,
     actingFor: push ? connector.id : null,
     purpose: { code: push ? stream.publish.purpose : 'collection', basis: stream.article, case: null },
     operation: `${stream.connector}/${stream.id}`,
-    document: '',
-    variables: '{}',
-    fields: [],
-    masked: [],
-    denied: [],
     categories: categoriesOf(stream),
-    subjects: [],
-    policy: jobs.model.version,
-    rules: [],
-    durationMs: 0,
-    client: '',
     ...did,
+  };
+}
+
+/** Refused records that go back to who provided them: their places and the rules they broke, nothing of anybody's record. */
+export function feedbackEntry(jobs: Jobs, connector: Connector, issues: number): LogEntry {
+  return {
+    ...common(jobs, connector),
+    kind: 'push',
+    department: connector.department,
+    actingFor: connector.id,
+    purpose: { code: 'collection', basis: connector.feedback?.article ?? connector.article, case: null },
+    operation: `${connector.id}/feedback`,
+    categories: [],
+    rows: issues,
+    outcome: 'answered',
+    code: '',
   };
 }
 

@@ -124,7 +124,8 @@ async function sweepOnce(jobs: Jobs, queue: StreamQueue): Promise<void> {
   }
   for (const { connector, stream } of await brokenRuns(jobs.pool)) {
     const known = findStream(jobs.model, `${connector}/${stream}`);
-    if (known !== undefined && known.direction !== 'push' && !runsByItself(known.via)) continue;
+    // A person's run, a feedback, or a stream that the model no longer has.
+    if (known === undefined || (known.direction !== 'push' && !runsByItself(known.via))) continue;
     // Its worker died: BullMQ would notice after the job's lock, the ledger knows at once.
     await queue.add(
       'run',

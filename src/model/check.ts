@@ -108,6 +108,11 @@ function checkConnector(model: Model, connector: Connector, say: Say): void {
   if (!has(model.codes, 'departments', connector.department))
     say(part, '/department', `${connector.department} is not in codes/departments`);
   if (!has(model.codes, 'collection-routes', connector.route)) say(part, '/route', `${connector.route} is not in codes/collection-routes`);
+  if (connector.feedback !== undefined) {
+    if (![...connector.streams.values()].some(({ via }) => via.kind === 'national-insurance'))
+      say(part, '/feedback', 'is for connectors of the national insurance platform');
+    if (connector.streams.has('feedback')) say(part, '/streams/feedback', 'is the name of the feedback in the ledger');
+  }
   for (const stream of connector.streams.values()) {
     const path = `/streams/${stream.id}`;
     for (const before of stream.after) {

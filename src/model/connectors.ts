@@ -88,6 +88,7 @@ export interface ConnectorYaml {
   route: string;
   officer: { id: string; name: string };
   settings?: Record<string, { env: string; default?: string; secret?: boolean }>;
+  feedback?: { infno: string; article: string };
   streams: Record<string, StreamYaml>;
 }
 
@@ -106,6 +107,7 @@ export function toConnector(yaml: ConnectorYaml): Connector {
     route: yaml.route,
     officer: yaml.officer,
     settings,
+    feedback: yaml.feedback,
     streams,
   };
 }

@@ -30,6 +30,7 @@ export function manualConnector(categories: Model['categories']): Connector {
     route: 'subject',
     officer: { id: 'manual-entry', name: '录入人见各条记录' },
     settings: new Map(),
+    feedback: undefined,
     streams: new Map(streams.map((s) => [s.id, s])),
   };
 }

@@ -100,6 +100,8 @@ export interface Connector extends Label {
   /** Who answers for the scheduled jobs in the query log (ZM-3.2.3). */
   officer: { id: string; name: string };
   settings: Map<string, Setting>;
+  /** Refused records go back to the provider as a file through this transaction of the national platform (WG-9). */
+  feedback: { infno: string; article: string } | undefined;
   streams: Map<string, Stream>;
 }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type Envelope, readEnvelope } from './envelope.ts';
 import type { SandboxData } from './generate.ts';
 import { dictionaryQuery, drugCatalogue, personLookup } from './national-catalogue.ts';
+import { fileStore } from './national-files.ts';
 import type { Row } from './population.ts';
 import { type Execute, seedOnce } from './seeding.ts';
 import { type Answer, type Call, type Server, type ServerOptions, answered, objectOf, startServer } from './server.ts';
@@ -16,7 +17,7 @@ export async function seedReturnFlow(execute: Execute, data: SandboxData): Promi
 
 /**
  * The HTTP interface of the national platform behind its TIF gateway: 9001 and 9002 (sign-in and -out), 1101 (person), 1201 (institution),
- * 1301 with 9102 (catalogue of drugs as a file), 1901 (dictionaries), 5102 (practitioners of one institution). A refusal inside the platform is HTTP 200 with infcode -1; one of the gateway is 401 or 403 and has no infcode.
+ * 1301 with 9102 (catalogue of drugs as a file), 9101 (takes a file, which 9102 hands out again), 1901 (dictionaries), 5102 (practitioners of one institution). A refusal inside the platform is HTTP 200 with infcode -1; one of the gateway is 401 or 403 and has no infcode.
  */
 export async function startNationalInsurance(data: SandboxData, account: TifAccount, options: ServerOptions = {}): Promise<Server> {
   const now = options.now ?? (() => new Date());
@@ -25,6 +26,7 @@ export async function startNationalInsurance(data: SandboxData, account: TifAcco
   const staff = Map.groupBy(data.practitioners, ({ institution, row }) => `${institution} ${row['prac_psn_type']}`);
 
   const catalogue = drugCatalogue(data);
+  const files = fileStore(now);
   const lookup = personLookup(data);
   const dictionary = dictionaryQuery(data);
 
@@ -69,19 +71,20 @@ export async function startNationalInsurance(data: SandboxData, account: TifAcco
     const envelope = readEnvelope(call.body);
     if (typeof envelope === 'string') return reply(now(), '000000', envelope);
     const transaction = transactions[envelope.infno];
-    const file = envelope.infno === '9102';
+    const file = envelope.infno === '9101' || envelope.infno === '9102';
     if ((!transaction && !file) || !call.path.endsWith(`/${envelope.infno}`))
       return reply(now(), envelope.region, '交易编号不存在或与地址不一致');
     if (envelope.infno !== '9001' && !signedIn.has(envelope.signNo)) return reply(now(), envelope.region, '未签到或签到已失效，请重新签到');
-    return transaction
-      ? reply(now(), envelope.region, transaction(envelope))
-      : handOut(catalogue.download(envelope.input), envelope.region);
+    if (transaction) return reply(now(), envelope.region, transaction(envelope));
+    return envelope.infno === '9101'
+      ? fileService(files.take(envelope.input, envelope.institution), envelope.region)
+      : fileService(files.handOut(envelope.input) ?? catalogue.download(envelope.input), envelope.region);
   };
   /** In Hunan an error of the file service has infcode 0. */
-  const handOut = (file: Buffer | string, region: string): Answer => {
-    if (typeof file !== 'string') return { status: 200, body: null, bytes: file, type: 'application/octet-stream' };
-    const { body } = reply(now(), region, file);
-    return answered({ ...objectOf(body), infcode: 0 });
+  const fileService = (given: Buffer | Record<string, unknown> | string, region: string): Answer => {
+    if (Buffer.isBuffer(given)) return { status: 200, body: null, bytes: given, type: 'application/octet-stream' };
+    const answer = reply(now(), region, given);
+    return typeof given === 'string' ? answered({ ...objectOf(answer.body), infcode: 0 }) : answer;
   };
   return startServer({ 'POST /:infno': respond }, options);
 }

@@ -49,6 +49,7 @@ export const IssueEntity = defineEntity({
     lastRun: p.bigint('number'),
     resolution: p.text().nullable(),
     handledBy: p.text().nullable(),
+    feedbackId: p.bigint('number').nullable(),
     createdAt: p.datetime(),
     changedAt: p.datetime(),
   },

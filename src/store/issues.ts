@@ -42,7 +42,8 @@ export async function storeIssues(
        as t(fingerprint, rule, at, place, reason, refused, raw, seen)
      on conflict (connector, stream, fingerprint, rule, place) do update set
        seen = issue.seen + excluded.seen, last_run = excluded.last_run, at = excluded.at, reason = excluded.reason, changed_at = now(),
-       state = case when issue.state = 'fixed' then 'open' else issue.state end`,
+       state = case when issue.state = 'fixed' then 'open' else issue.state end,
+       feedback_id = case when issue.state = 'fixed' then null else issue.feedback_id end`,
     [
       stream.connector,
       stream.id,

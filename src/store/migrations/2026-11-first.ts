@@ -2,6 +2,7 @@ import { Migration } from '@mikro-orm/migrations';
 import { CONSENT_DDL } from './consent-ddl.ts';
 import { CORE_DDL } from './core-ddl.ts';
 import { DICTIONARY_DDL } from './dictionary-ddl.ts';
+import { FEEDBACK_DDL } from './feedback-ddl.ts';
 import { LOG_DDL } from './log-ddl.ts';
 import { LOG_WORK_DDL } from './log-work-ddl.ts';
 import { MODEL_DDL } from './model-ddl.ts';
@@ -12,6 +13,7 @@ import { wallDdl } from './wall-ddl.ts';
 /** In the order in which they are made; each file says what it is for. */
 const PARTS: readonly (readonly string[])[] = [
   CORE_DDL,
+  FEEDBACK_DDL,
   DICTIONARY_DDL,
   LOG_DDL,
   SEAL_DDL,
