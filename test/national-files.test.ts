@@ -80,7 +80,11 @@ describe('a catalogue of the national platform', () => {
       if (!Buffer.isBuffer(file)) return json(response, file);
       return void response.writeHead(200, { 'content-type': 'text/plain' }).end(file);
     });
-    connector = open({ url: platform.url, paasId: 'hub', secret: 'made-up', institution: 'H43010200001', region: '430199' });
+    // As long as a busy machine needs for fifty megabytes.
+    connector = open(
+      { url: platform.url, paasId: 'hub', secret: 'made-up', institution: 'H43010200001', region: '430199' },
+      { timeoutMs: 15_000 },
+    );
   });
   afterEach(async () => {
     await connector.close();
