@@ -13,6 +13,7 @@ import { buildQualityResolvers } from './quality.ts';
 import { buildResolvers } from './query.ts';
 import { Day, Decimal, Fen, Instant } from './scalars.ts';
 import { buildSessionResolvers } from './sessions.ts';
+import { buildStatisticsResolvers } from './statistics.ts';
 import { buildTypes } from './types.ts';
 import { buildWorkResolvers } from './work.ts';
 
@@ -31,8 +32,12 @@ export function buildGraph(model: Model): GraphQLSchema {
       ...buildQualityResolvers(model),
       ...buildPolicyResolvers(model),
       ...buildSessionResolvers(model),
+<<<<<<< HEAD
       ...buildConsentResolvers(model),
       ...buildCaseResolvers(model),
+=======
+      ...buildStatisticsResolvers(model, types),
+>>>>>>> 2080c8c (U28: counts and sums for dashboards; small cells cannot be given back by sums, differences or earlier tables)
       ...buildDictionaryResolvers(),
       ...buildLogResolvers(model),
       ...buildLookedResolvers(model),

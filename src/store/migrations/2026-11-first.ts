@@ -8,6 +8,7 @@ import { LOG_WORK_DDL } from './log-work-ddl.ts';
 import { MODEL_DDL } from './model-ddl.ts';
 import { SEAL_DDL } from './seal-ddl.ts';
 import { SESSION_DDL } from './session-ddl.ts';
+import { STATISTICS_DDL } from './statistics-ddl.ts';
 import { wallDdl } from './wall-ddl.ts';
 
 /** In the order in which they are made; each file says what it is for. */
@@ -22,6 +23,7 @@ const PARTS: readonly (readonly string[])[] = [
   MODEL_DDL,
   CONSENT_DDL,
   SESSION_DDL,
+  STATISTICS_DDL,
 ];
 
 /** The first schema: subjects, records and their versions, the sync's ledger, the query log, and what people do beside reading; then who may do what with it. */
