@@ -32,12 +32,9 @@ export function buildGraph(model: Model): GraphQLSchema {
       ...buildQualityResolvers(model),
       ...buildPolicyResolvers(model),
       ...buildSessionResolvers(model),
-<<<<<<< HEAD
       ...buildConsentResolvers(model),
       ...buildCaseResolvers(model),
-=======
       ...buildStatisticsResolvers(model, types),
->>>>>>> 2080c8c (U28: counts and sums for dashboards; small cells cannot be given back by sums, differences or earlier tables)
       ...buildDictionaryResolvers(),
       ...buildLogResolvers(model),
       ...buildLookedResolvers(model),
