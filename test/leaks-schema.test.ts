@@ -30,6 +30,7 @@ const LITERALS: Readonly<Record<string, string>> = {
   'Boolean!': 'true',
   'Day!': '"2026-01-01"',
   'LogFormat!': 'csv',
+  '[StatisticsDimension!]!': '[MONTH]',
   'CaseEntry!': '{ number: "x", basis: "x", subjects: ["x"] }',
   'ConsentEntry!':
     '{ department: "x", purposes: [], categories: [], validFrom: "2026-01-01", validUntil: "2026-01-01", channel: "x", evidence: "x" }',
