@@ -105,6 +105,18 @@ export const CONFIG: readonly Variable[] = [
     default: '240',
   },
   {
+    name: 'HUB_LOG_OFFICERS',
+    zh: '可以批准清理查询日志的人员及其公钥（JSON 列表，每项为 id、name、publicKey）；须由两人批准',
+    en: 'who may approve that old months of the query log go, as a JSON list of `id`, `name` and `publicKey`; two have to',
+    file: true,
+  },
+  {
+    name: 'HUB_LOG_KEEP_MONTHS',
+    zh: '查询日志至少保存的月数，不少于 36',
+    en: 'months that the query log is kept at least; never fewer than 36',
+    default: '36',
+  },
+  {
     name: 'LOG_LEVEL',
     zh: '运行日志级别（运行日志不含个人信息）',
     en: 'level of the process log (never holds personal data)',
@@ -133,6 +145,8 @@ export interface Config {
   witnessPublicKey: string | undefined;
   /** Minutes. */
   witnessGrace: number;
+  logOfficers: string | undefined;
+  logKeepMonths: number;
   logLevel: string;
 }
 
@@ -155,6 +169,8 @@ export function readConfig(env: Environment): Config {
   if (!Number.isInteger(port) || port < 0 || port > 65535) faults.push('HUB_PORT must be a port number');
   const witnessGrace = Number(text('HUB_WITNESS_GRACE'));
   if (!(witnessGrace > 0)) faults.push('HUB_WITNESS_GRACE must be a number of minutes');
+  const logKeepMonths = Number(text('HUB_LOG_KEEP_MONTHS'));
+  if (!Number.isInteger(logKeepMonths) || logKeepMonths < 36) faults.push('HUB_LOG_KEEP_MONTHS must be 36 or more');
   const url = (name: string, ...protocols: string[]) => {
     const raw = value(name);
     if (raw === undefined) return undefined;
@@ -184,6 +200,8 @@ export function readConfig(env: Environment): Config {
     witnessUrl: url('HUB_WITNESS_URL', 'https:', 'http:'),
     witnessPublicKey: value('HUB_WITNESS_PUBLIC_KEY'),
     witnessGrace,
+    logOfficers: value('HUB_LOG_OFFICERS'),
+    logKeepMonths,
     logLevel: text('LOG_LEVEL'),
   };
   if (faults.length > 0) throw new Error(`configuration: ${faults.join('; ')}`);

@@ -5,7 +5,8 @@ import { feedback } from './commands/feedback.ts';
 import { generate } from './commands/generate.ts';
 import { health } from './commands/health.ts';
 import { identify } from './commands/identify.ts';
-import { logStatus, receipt, verifyStored } from './commands/log-check.ts';
+import { checkArchive, logStatus, receipt, verifyStored } from './commands/log-check.ts';
+import { approvePruning, pruneLog } from './commands/log-prune.ts';
 import { newLogKey, sealLog } from './commands/log-seal.ts';
 import { explainField, minimisePolicies, replayPolicies } from './commands/policy.ts';
 import { reseal, retire, rotate, status } from './commands/keys.ts';
@@ -131,6 +132,31 @@ reader(log.command('search'))
 reader(log.command('alarms'))
   .description('count the query log for alarms on misuse and print those that are open, as JSON lines')
   .action((options: LogReader) => logAlarms(environment, options, print));
+
+log
+  .command('prune')
+  .requiredOption('--before <month>', 'every month before this one, YYYY-MM')
+  .requiredOption('--archive <folder>', 'where the archives are written, or were')
+  .option(
+    '--approval <file>',
+    'approval of an officer; two are needed',
+    (file: string, files: string[]) => [...files, file],
+    [] as string[],
+  )
+  .description('take old months out of the log: archives and a statement first, then, with two approvals, the months')
+  .action((options: { before: string; archive: string; approval: string[] }) => pruneLog(environment, options));
+log
+  .command('approve')
+  .argument('<file>', 'the statement')
+  .requiredOption('--officer <id>', 'who approves, as in HUB_LOG_OFFICERS')
+  .requiredOption('--key <file>', 'private key of that officer')
+  .description('approve that the months of a statement are taken out of the log')
+  .action((file: string, options: { officer: string; key: string }) => approvePruning(file, options));
+log
+  .command('archive')
+  .argument('<file>', 'query_log_YYYY_MM.jsonl.gz')
+  .description('check an archive of the log with public keys alone')
+  .action((file: string) => checkArchive(environment, file));
 
 program
   .command('witness')

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
+import { verifyArchive } from '../log/archive.ts';
 import { checkReceipt, parseReceipt, type Proof, proveReceipt, type ReceiptCheck } from '../log/receipt.ts';
 import { openPublicKey } from '../log/signature.ts';
 import { type Verification, verifyLog } from '../log/verify.ts';
@@ -10,6 +11,7 @@ import { readLag } from '../log/witnessed.ts';
 import { readConfig } from '../config.ts';
 import { openLogKeys } from './log-keys.ts';
 import type { Environment } from './runtime.ts';
+import { pruneRule } from './log-prune.ts';
 import { openLogDatabase } from './log-seal.ts';
 
 const print = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -29,12 +31,18 @@ export async function verifyStored(environment: Environment, options: { witness?
     if (keys.trusted.length === 0) throw new Error('HUB_LOG_PUBLIC_KEYS is not set: without it anybody may have signed the checkpoints');
     const place = options.witness ?? config.witnessUrl;
     const witness = place === undefined ? undefined : await witnessView(place);
-    const result: Verification = await verifyLog(pool, { keys: keys.trusted, ...(witness ? { witness } : {}) });
+    const result: Verification = await verifyLog(pool, { keys: keys.trusted, pruning: pruneRule(config), ...(witness ? { witness } : {}) });
     print({ ...result, witness: witness ? (witness.latest?.n ?? 0) : null });
     if (!result.verified) process.exitCode = 1;
   } finally {
     await close();
   }
+}
+
+/** `hub log archive`: checks an archive of months that were taken away, with public keys alone; throws an Error that says what is wrong. */
+export async function checkArchive(environment: Environment, file: string): Promise<void> {
+  const config = readConfig(environment);
+  print({ entries: await verifyArchive(file, openLogKeys(config, config.databaseUrl === undefined).trusted), verified: true });
 }
 
 /** `hub log status`: how far the log is sealed and witnessed. */

@@ -139,7 +139,7 @@ async function openRows(sql: Sql, limit: number, everyWriter: boolean): Promise<
        select w.id, w.suite, w.genesis, s.seq, s.hash, coalesce(s.at, w.started_at) as since
        from log_writer as w left join log_sealed as s on s.writer = w.id
        where (w.closed_seq is null or w.closed_seq > coalesce(s.seq, 0))
-         and ($2 or coalesce(s.at, w.started_at) > clock_timestamp() - interval '10 minutes' or w.id in (select writer from live)))
+         and ($2 or w.closed_seq is not null or coalesce(s.at, w.started_at) > clock_timestamp() - interval '10 minutes' or w.id in (select writer from live)))
      select c.id as writer, c.suite, c.genesis, c.seq as sealed_seq, c.hash as sealed_hash, q.seq, q.hash, q.body, q.at
      from candidate as c cross join lateral (
        select seq, hash, body, at from query_log where writer = c.id and seq > coalesce(c.seq, 0) and at >= c.since order by seq, at limit $1) as q

@@ -5,6 +5,8 @@ import type { Checkpoint } from './checkpoint.ts';
 import type { PublicKey } from './signature.ts';
 import type { Sealed, StoredCheckpoint, WitnessView } from './verify-checkpoints.ts';
 import { nothingSealed, openSlots, takeCheckpoint } from './verify-checkpoints.ts';
+import type { Floor, PruneTrust } from './verify-prunings.ts';
+import { readFloor } from './verify-prunings.ts';
 import type { Chain, Stored, Writer } from './verify-rows.ts';
 import { openChain, STORED_COLUMNS, takeRow } from './verify-rows.ts';
 
@@ -34,6 +36,8 @@ export interface VerifyOptions {
   keys?: readonly PublicKey[];
   /** What a witness holds. Without it a history that was taken back to an earlier state is not seen. */
   witness?: WitnessView;
+  /** Whose approvals and which retention allow old months to be gone. Without it none may be. */
+  pruning?: PruneTrust;
 }
 
 const FAULTS = 20;
@@ -81,13 +85,15 @@ class Reading {
   private readonly reportCheckpoint = (n: number, what: string): void => {
     if (this.faults.length < FAULTS) this.faults.push({ writer: 0, seq: 0, checkpoint: n, what });
   };
-  private readonly floor = (_writer: number): number => 0;
+  private begin: Floor | undefined;
+  private readonly floor = (writer: number): number => this.begin?.heads.get(writer)?.seq ?? 0;
 
   async run(): Promise<void> {
     // The end first: what is added while the reading goes on is not looked at, and what was there is all there to be read.
     const { rows } = await this.sql.query<{ n: number | null }>('select max(n) as n from log_checkpoint');
     const last = rows[0]?.n ?? 0;
     this.writers = await this.readWriters();
+    this.begin = await readFloor(this.sql, this.options.pruning, this.report);
     for await (const batch of this.batches(last)) await this.takeBatch(batch);
     this.compareWitness();
     await this.takeTail();
@@ -154,6 +160,10 @@ class Reading {
       const piece = pieces.get(writer);
       pieces.set(writer, { from: Math.min(piece?.from ?? from, from), to: Math.max(piece?.to ?? seq, seq) });
     }
+    for (const [writer, piece] of pieces) {
+      piece.from = Math.max(piece.from, this.floor(writer));
+      if (piece.from >= piece.to) pieces.delete(writer);
+    }
     if (pieces.size === 0) return [];
     // "offset 0" keeps the planner from reading the whole table to join it.
     const { rows } = await this.sql.query<Stored>(
@@ -194,7 +204,7 @@ class Reading {
     if (known) return known;
     const writer = this.writers.get(id);
     if (!writer) return undefined;
-    const chain = openChain(writer, { seq: 0, hash: this.genesisOf(writer) });
+    const chain = openChain(writer, this.begin?.heads.get(id) ?? { seq: 0, hash: this.genesisOf(writer) });
     this.chains.set(id, chain);
     return chain;
   }
@@ -209,7 +219,7 @@ class Reading {
   /** What came after the last checkpoint, of the writers that were there when the reading began. */
   private async takeTail(): Promise<void> {
     const ids = [...this.writers.values()].filter(({ after_n: n }) => n <= this.sealed.last.n).map(({ id }) => id);
-    const after = new Map(ids.map((id) => [id, this.sealed.heads.get(id)?.seq ?? 0]));
+    const after = new Map(ids.map((id) => [id, Math.max(this.sealed.heads.get(id)?.seq ?? 0, this.floor(id))]));
     while (after.size > 0) {
       const { rows } = await this.sql.query<Stored>(
         `select q.* from unnest($1::int[], $2::bigint[]) as tail (writer, after)
@@ -258,7 +268,7 @@ class Reading {
     const origin = this.genesisOf(writer);
     if (!writer.genesis.equals(origin)) wrong('the genesis is not that of the writer');
     if (writer.closed_seq === null) return;
-    const chain = this.chains.get(writer.id);
+    const chain = this.chains.get(writer.id) ?? this.begin?.heads.get(writer.id);
     const closedAs = writer.closed_hash?.equals(chain?.hash ?? origin);
     if (writer.closed_seq !== (chain?.seq ?? 0) || !closedAs) wrong('the chain does not end where it was closed');
   }

@@ -46,7 +46,7 @@ export async function readLag(sql: Sql, witnessKey: string | undefined): Promise
      open as (
        select w.id, coalesce(s.seq, 0) as seq, coalesce(s.at, w.started_at) as since from log_writer as w left join log_sealed as s on s.writer = w.id
        where (w.closed_seq is null or w.closed_seq > coalesce(s.seq, 0))
-         and (coalesce(s.at, w.started_at) > clock_timestamp() - interval '1 day' or w.id in (select writer from live)))
+         and (w.closed_seq is not null or coalesce(s.at, w.started_at) > clock_timestamp() - interval '1 day' or w.id in (select writer from live)))
      select extract(epoch from clock_timestamp() - (select min(q.at) from open as o cross join lateral (
          select at from query_log where writer = o.id and seq > o.seq and at >= o.since order by seq limit 1) as q))::float8 as unsealed,
        extract(epoch from clock_timestamp() - (select at from log_checkpoint

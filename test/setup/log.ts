@@ -26,12 +26,24 @@ export interface LogDatabase {
   drop(): Promise<void>;
 }
 
-export async function logDatabase(): Promise<LogDatabase> {
+/** A clock of the server that a test sets: `select` finds it before the real one. */
+const CLOCK = [
+  'create table test_clock (at timestamptz not null)',
+  'grant select on test_clock to public',
+  'insert into test_clock values (pg_catalog.clock_timestamp())',
+  `create function public.clock_timestamp() returns timestamptz language sql as 'select at from public.test_clock'`,
+  `do $$ begin execute format('alter database %I set search_path = public, pg_catalog', current_database()); end $$`,
+];
+
+/** With `clock` the server's clock stands still until `update test_clock set at = …`. */
+export async function logDatabase(options: { clock?: boolean } = {}): Promise<LogDatabase> {
   const database = await emptyDatabase();
-  const pool = openPool(database.url, { max: 4, applicationName: 'log test' });
+  const first = openPool(database.url, { max: 1, applicationName: 'log test' });
   const ddl = [...LOG_DDL, ...SEAL_DDL];
-  for (const statement of [...ddl, ...logWallDdl(ddl)]) await pool.query(statement);
-  const [partition = ''] = await ensureLogPartitions(pool, new Date(), 1);
+  for (const statement of [...ddl, ...logWallDdl(ddl), ...(options.clock ? CLOCK : [])]) await first.query(statement);
+  await first.close();
+  const pool = openPool(database.url, { max: 4, applicationName: 'log test' });
+  const [partition = ''] = options.clock ? [] : await ensureLogPartitions(pool, new Date(), 1);
   const tamper = (statement: string, values: readonly unknown[] = []): Promise<void> =>
     pool.transaction(async (sql) => {
       await sql.query('set local session_replication_role = replica');
