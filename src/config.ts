@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 
 /** One environment variable: the README's table is generated from this list, `NAME_FILE` is read where `file` is true. */
 export interface Variable {
@@ -30,6 +31,17 @@ export const CONFIG: readonly Variable[] = [
     default: '127.0.0.1',
   },
   { name: 'HUB_PORT', zh: 'API 监听端口', en: 'port of the API', default: '4000' },
+  {
+    name: 'HUB_TRUST_PROXY',
+    zh: '其转发的客户端地址可信的代理，以逗号分隔的地址或网段；未设置时记录对端地址',
+    en: 'proxies whose word is taken for the address of the caller, addresses or networks with commas between; without it that of the other end',
+  },
+  {
+    name: 'HUB_DOCUMENTS',
+    zh: '`any`：接受任何查询语句；`trusted`：只接受以 `documents register` 登记的查询语句',
+    en: '`any`: every document may be asked; `trusted`: only those of `documents register`',
+    default: 'any',
+  },
   { name: 'HUB_NODE', zh: '本进程在查询日志中的名称', en: 'name of this process in the query log', default: 'hub' },
   {
     name: 'HUB_KEYS',
@@ -129,6 +141,8 @@ export interface Config {
   redisUrl: string | undefined;
   host: string;
   port: number;
+  trustProxy: string[];
+  documents: 'any' | 'trusted';
   node: string;
   keys: string | undefined;
   data: string;
@@ -181,11 +195,20 @@ export function readConfig(env: Environment): Config {
   const [cert, key, clientCa] = ['HUB_TLS_CERT', 'HUB_TLS_KEY', 'HUB_TLS_CLIENT_CA'].map(value);
   if ((cert === undefined) !== (key === undefined)) faults.push('HUB_TLS_CERT and HUB_TLS_KEY are set together or not at all');
   if (clientCa !== undefined && cert === undefined) faults.push('HUB_TLS_CLIENT_CA needs HUB_TLS_CERT');
+  const trustProxy = text('HUB_TRUST_PROXY')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+  if (!trustProxy.every(isNetwork)) faults.push('HUB_TRUST_PROXY must be addresses or networks (10.0.0.0/8) with commas between');
+  const documents = text('HUB_DOCUMENTS') === 'trusted' ? 'trusted' : 'any';
+  if (!['any', 'trusted'].includes(text('HUB_DOCUMENTS'))) faults.push('HUB_DOCUMENTS must be any or trusted');
   const config: Config = {
     databaseUrl: url('DATABASE_URL', 'postgres:', 'postgresql:'),
     redisUrl: url('REDIS_URL', 'redis:', 'rediss:'),
     host: text('HUB_HOST'),
     port,
+    trustProxy,
+    documents,
     node: text('HUB_NODE'),
     keys: value('HUB_KEYS'),
     data: text('HUB_DATA'),
@@ -206,4 +229,11 @@ export function readConfig(env: Environment): Config {
   };
   if (faults.length > 0) throw new Error(`configuration: ${faults.join('; ')}`);
   return config;
+}
+
+/** An address, or one with the length of its prefix. */
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const bits = { 4: 32, 6: 128 }[isIP(address)];
+  return bits !== undefined && rest.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits));
 }

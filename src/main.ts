@@ -2,13 +2,14 @@ import 'reflect-metadata';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { demo } from './commands/demo.ts';
 import { feedback } from './commands/feedback.ts';
+import { listDocuments, registerDocument, withdrawDocument } from './commands/documents.ts';
 import { generate } from './commands/generate.ts';
 import { health } from './commands/health.ts';
 import { identify } from './commands/identify.ts';
 import { checkArchive, logStatus, receipt, verifyStored } from './commands/log-check.ts';
 import { approvePruning, pruneLog } from './commands/log-prune.ts';
 import { newLogKey, sealLog } from './commands/log-seal.ts';
-import { explainField, minimisePolicies, replayPolicies } from './commands/policy.ts';
+import { explainField, minimisePolicies, type Reader, replayPolicies } from './commands/policy.ts';
 import { reseal, retire, rotate, status } from './commands/keys.ts';
 import { logAlarms, type LogReader, logSearch, type LogSearchCommand } from './commands/log.ts';
 import { FAULT_HELP, sandbox, type SandboxCommand } from './commands/sandbox.ts';
@@ -165,6 +166,27 @@ program
   .option('--host <address>', 'address to listen on', '127.0.0.1')
   .option('--port <port>', 'port to listen on', wholeNumber, 4200)
   .action((options: WitnessCommand) => witness(environment, options));
+
+const documents = program.command('documents').description('the documents that may be asked where only registered ones may');
+const registrar = (command: Command) =>
+  command.requiredOption('--id <id>', 'id of the person who does it; it is logged').requiredOption('--name <name>', 'name of that person');
+registrar(documents.command('register'))
+  .argument('<file>', 'a GraphQL document')
+  .description('register a document for a department and a purpose; prints its SHA-256')
+  .requiredOption('--department <code>', 'a code of schema/codes/departments.yml')
+  .requiredOption('--purpose <code>', 'a code of schema/codes/purposes.yml')
+  .option('--role <role>', 'only this role of the department', '')
+  .option('--region <code>', 'region of those who will ask', '430000')
+  .option('--operation <name>', 'which operation of the document', '')
+  .action((file: string, options: Parameters<typeof registerDocument>[2]) => registerDocument(environment, file, options, print));
+registrar(documents.command('list'))
+  .description('the registered documents as JSON lines')
+  .action((options: Reader) => listDocuments(environment, options, print));
+registrar(documents.command('withdraw'))
+  .argument('<hash>', 'SHA-256 of the document')
+  .requiredOption('--department <code>', 'the department that it is taken from')
+  .description('take a document from a department')
+  .action((hash: string, options: Reader & { department: string }) => withdrawDocument(environment, hash, options));
 
 const policy = program.command('policy').description('what the policies give, gave, and need not give');
 policy

@@ -85,4 +85,13 @@ describe('a secret in a file', () => {
   it('P15 is offered for every variable that holds a secret', () => {
     expect(CONFIG.filter((v) => v.file).map((v) => v.name)).toEqual(expect.arrayContaining(['DATABASE_URL', 'REDIS_URL', 'HUB_KEYS']));
   });
+
+  it('takes proxies as addresses and networks, and one of two modes of documents', () => {
+    expect(readConfig({})).toMatchObject({ trustProxy: [], documents: 'any' });
+    const given = readConfig({ HUB_TRUST_PROXY: '127.0.0.1, 10.0.0.0/8,2001:db8::/32', HUB_DOCUMENTS: 'trusted' });
+    expect(given).toMatchObject({ trustProxy: ['127.0.0.1', '10.0.0.0/8', '2001:db8::/32'], documents: 'trusted' });
+    for (const wrong of ['all', 'true', '10.0.0.0/33', '10.0.0.0/8/8', '10.0.0/8', '::1/129'])
+      expect(messageOf({ HUB_TRUST_PROXY: wrong })).toContain('HUB_TRUST_PROXY');
+    expect(messageOf({ HUB_DOCUMENTS: 'none' })).toContain('HUB_DOCUMENTS');
+  });
 });

@@ -41,6 +41,8 @@ export async function openServer(runtime: Runtime): Promise<Server> {
     host: config.host,
     port: config.port,
     tls: config.tls,
+    trustProxy: config.trustProxy,
+    documentMode: config.documents,
     consoleDir: resolve('console/dist'),
     now: () => new Date(),
     onError: (error) => runtime.logger.error({ err: error instanceof Error ? error.stack : String(error) }, 'error'),

@@ -1,5 +1,6 @@
 import { TLSSocket } from 'node:tls';
 import { ApolloServer, HeaderMap } from '@apollo/server';
+import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Caller, Purpose } from '../access/caller.ts';
 import { Refused } from '../errors.ts';
@@ -17,6 +18,7 @@ import { statedPurpose } from './purpose.ts';
 import { textOf } from './refusal.ts';
 import { type MediaType, mediaTypeOf, readRequest } from './request.ts';
 import { checkShape } from './shape.ts';
+import type { Documents } from './trusted.ts';
 import { refusedEntry } from './unanswered.ts';
 
 export interface EndpointOptions {
@@ -38,6 +40,7 @@ export interface Endpoint extends EndpointOptions {
   budgets: Budgets;
   gate: Gate;
   floods: Floods;
+  documents: Documents;
   /** The connections that a department may hold. */
   poolOf: (department: string) => Pool;
 }
@@ -66,12 +69,11 @@ export async function answer(
     known.purpose = statedPurpose(request.headers, {});
     const { limits } = options;
     const today = dayInShanghai(options.now());
-    const { method, query, operationName, variables, extensions } = readRequest(
-      { method: request.method, url: request.url, headers: request.headers, body: request.body },
-      limits,
-      today,
-    );
-    known.purpose = statedPurpose(request.headers, extensions);
+    const asked = readRequest({ method: request.method, url: request.url, headers: request.headers, body: request.body }, limits, today);
+    known.purpose = statedPurpose(request.headers, asked.extensions);
+    const { query, operationName } = options.documents.resolve(asked, known.caller, known.purpose);
+    const { method, variables } = asked;
+    const { persistedQuery: _id, ...extensions } = asked.extensions;
     if (!query) throw new Refused('BAD_REQUEST', textOf('BAD_REQUEST'), { status: 400 });
     checkShape(query, limits);
     const context: Context = {
@@ -79,7 +81,7 @@ export async function answer(
       ...known,
       method,
       strict: request.headers['x-access'] === 'strict',
-      client: request.ip,
+      client: clientOf(request),
       model: options.model,
       services: { sql: options.poolOf(known.caller.department), keys: options.keys },
       today,
@@ -145,12 +147,10 @@ export async function refuse(
   reason: Refused,
   known?: Known,
 ): Promise<FastifyReply> {
-  const { caller, purpose, mediaType } = known ?? {
-    caller: await options.callers.identify(presentedBy(request)).catch(() => ANONYMOUS),
-    purpose: undefined,
-    mediaType: 'application/json' as const,
-  };
-  const refused = charged(options, request, caller, reason, known !== undefined);
+  const unknown = known ? undefined : await unidentified(options, request);
+  const { caller, purpose, mediaType } = known ??
+    unknown?.known ?? { caller: ANONYMOUS, purpose: undefined, mediaType: 'application/json' as const };
+  const refused = charged(options, request, caller, unknown?.refused ?? reason, known !== undefined);
   const { retryAfter } = refused.details;
   if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
   const error = (code: string, message: string, extra: Readonly<Record<string, unknown>>) => ({
@@ -158,7 +158,7 @@ export async function refuse(
   });
   try {
     const today = dayInShanghai(options.now());
-    const entry = refusedEntry({ caller, purpose, code: refused.code, model: options.model, today, client: request.ip });
+    const entry = refusedEntry({ caller, purpose, code: refused.code, model: options.model, today, client: clientOf(request) });
     const { id, writer, seq, hash, at } = await (FLOODS.has(refused.code) ? options.floods : options.log).append(entry);
     const body = { ...error(refused.code, refused.message, refused.details), extensions: { log: { id, writer, seq, hash, at } } };
     return await send(reply, refused.status === 200 ? 400 : refused.status, mediaType, JSON.stringify(body));
@@ -168,11 +168,27 @@ export async function refuse(
   }
 }
 
+/** Who sent a request that is refused whoever sent it; whoever shows no valid token is told that, and nothing of the request (L47). */
+async function unidentified({ callers }: Endpoint, request: FastifyRequest): Promise<{ known?: Known; refused?: Refused }> {
+  try {
+    const caller = await callers.identify(presentedBy(request));
+    return { known: { caller, purpose: undefined, mediaType: 'application/json' } };
+  } catch (error) {
+    if (error instanceof Refused) return { refused: error };
+    throw error;
+  }
+}
+
+/** The address of the caller, as far as proxies that are trusted say it: an address and nothing else, whatever a header holds. */
+function clientOf(request: FastifyRequest): string {
+  return isIP(request.ip) === 0 ? (request.socket.remoteAddress ?? '') : request.ip;
+}
+
 /** The refusal, or in its place that of a budget that pays for refusals: those of nobody, and those of a caller that were not paid before. */
 function charged({ budgets }: Endpoint, request: FastifyRequest, caller: Caller, refused: Refused, paid: boolean): Refused {
   if (refused.status >= 500) return refused;
   try {
-    if (caller === ANONYMOUS) budgets.stranger(request.ip);
+    if (caller === ANONYMOUS) budgets.stranger(clientOf(request));
     else if (!paid) budgets.request(caller);
     return refused;
   } catch (error) {

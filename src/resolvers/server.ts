@@ -22,18 +22,25 @@ import { formatError, textOf } from './refusal.ts';
 import { readBody } from './request.ts';
 import { buildGraph } from './schema.ts';
 import { stringify } from './serialise.ts';
+import { type DocumentMode, openDocuments } from './trusted.ts';
 
 export interface ServerOptions extends EndpointOptions {
   host: string;
   port: number;
   /** Left out: plain HTTP. With `clientCa` clients may show certificates, and those of the authority count. */
   tls?: { cert: string; key: string; clientCa: string | undefined } | undefined;
+  /** Addresses of the proxies whose word is taken for who the caller is; without them that of the socket. */
+  trustProxy?: readonly string[];
+  /** Every document, or registered ones only; every one unless told. */
+  documentMode?: DocumentMode;
   /** Folder of the built console; absent or missing: the API alone. */
   consoleDir?: string;
 }
 
 export interface Server {
   url: string;
+  /** Every route, `GET /health`: what there is to ask from outside (L47). */
+  routes: readonly string[];
   /** Takes no new requests, answers those under way, then ends. */
   stop(): Promise<void>;
 }
@@ -56,6 +63,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     budgets: openBudgets(limits, () => performance.now()),
     gate: openGate(limits),
     floods: openFloods(log, options.onError),
+    documents: await openDocuments(pool, options.documentMode ?? 'any', options.onError),
     poolOf: shares(pool, limits.capacity.connections.max),
   };
   const apollo = new ApolloServer<Context>({
@@ -89,7 +97,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     http: { headersTimeout: BODY_MS, connectionsCheckingInterval: 1000 },
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
+    trustProxy: options.trustProxy && options.trustProxy.length > 0 ? [...options.trustProxy] : false,
   });
+  const routes: string[] = [];
+  app.addHook('onRoute', ({ method, url }) => void routes.push(...[method].flat().map((name) => `${name} ${url}`)));
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async (_request: FastifyRequest, payload: IncomingMessage) =>
     readBody(payload, limits.query.bytes.max, BODY_MS),
@@ -133,9 +144,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const url = await app.listen({ host: options.host, port: options.port });
   return {
     url,
+    routes,
     async stop() {
       await app.close();
       await endpoint.floods.flush();
+      endpoint.documents.close();
       await apollo.stop();
     },
   };

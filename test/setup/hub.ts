@@ -10,7 +10,7 @@ import { needsOfPurpose } from '../../src/model/check-policies.ts';
 import { findStream } from '../../src/model/load.ts';
 import type { CapacityLimit, Limit, Limits, Model, PullStream, QueryLimit } from '../../src/model/types.ts';
 import { openCallers } from '../../src/resolvers/callers.ts';
-import { startServer } from '../../src/resolvers/server.ts';
+import { type ServerOptions, startServer } from '../../src/resolvers/server.ts';
 import { mintToken, type TokenRequest } from '../../src/resolvers/token.ts';
 import { type Keys, newKeyRing, openKeys } from '../../src/store/keys.ts';
 import { WRITER } from '../../src/store/roles.ts';
@@ -70,6 +70,7 @@ export interface LogRow {
 
 export interface TestHub {
   url: string;
+  routes: readonly string[];
   model: Model;
   /** The connections of an administrator, for what a test does to the database behind the hub's back. */
   pool: Pool;
@@ -104,6 +105,7 @@ export interface HubOptions {
   capacity?: Partial<Record<CapacityLimit, number>>;
   /** What may be asked; without it without end. */
   budgets?: Partial<Limits['budgets']>;
+  server?: Pick<ServerOptions, 'trustProxy' | 'documentMode'>;
 }
 
 /** Stores the world through one stream, as a page of it would be. */
@@ -137,6 +139,7 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
     keys,
     log,
     limits: limitsOf(model.limits, options),
+    ...options.server,
     callers: await openCallers(model, { issuer: ISSUER, audience: AUDIENCE, jwksUrl: undefined, data }),
     host: '127.0.0.1',
     port: 0,
@@ -196,6 +199,7 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
 
   return {
     url: server.url,
+    routes: server.routes,
     model,
     pool,
     keys,

@@ -3,6 +3,7 @@ import { CONSENT_DDL } from './consent-ddl.ts';
 import { CORE_DDL } from './core-ddl.ts';
 import { DICTIONARY_DDL } from './dictionary-ddl.ts';
 import { FEEDBACK_DDL } from './feedback-ddl.ts';
+import { DOCUMENT_DDL } from './document-ddl.ts';
 import { LOG_DDL } from './log-ddl.ts';
 import { LOG_WORK_DDL } from './log-work-ddl.ts';
 import { MODEL_DDL } from './model-ddl.ts';
@@ -24,6 +25,7 @@ const PARTS: readonly (readonly string[])[] = [
   CONSENT_DDL,
   SESSION_DDL,
   STATISTICS_DDL,
+  DOCUMENT_DDL,
 ];
 
 /** The first schema: subjects, records and their versions, the sync's ledger, the query log, and what people do beside reading; then who may do what with it. */
