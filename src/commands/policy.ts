@@ -63,7 +63,12 @@ export async function minimisePolicies(environment: Environment, options: Reader
 }
 
 /** Runs `work` after an entry of the query log says that `reader` does `what` at the command line. */
-export async function withLog(environment: Environment, reader: Reader, what: string, work: (runtime: Runtime) => Promise<void>): Promise<void> {
+export async function withLog(
+  environment: Environment,
+  reader: Reader,
+  what: string,
+  work: (runtime: Runtime) => Promise<void>,
+): Promise<void> {
   const runtime = await openRuntime({ environment, local: true });
   try {
     const log = await runtime.log('cli');
