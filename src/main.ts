@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { demo } from './commands/demo.ts';
 import { feedback } from './commands/feedback.ts';
 import { listDocuments, registerDocument, withdrawDocument } from './commands/documents.ts';
+import { erase } from './commands/erase.ts';
 import { generate } from './commands/generate.ts';
 import { health } from './commands/health.ts';
 import { identify } from './commands/identify.ts';
@@ -85,6 +86,11 @@ program
   .option('--role <role>', 'role', 'officer')
   .option('--expires <seconds>', 'life of the token', wholeNumber, 3600)
   .action((options: Parameters<typeof token>[1]) => token(environment, options));
+
+program
+  .command('erase')
+  .description('carry out the erasures that were approved and whose legal term is over')
+  .action(() => erase(environment, print));
 
 const log = program.command('log').description('the query log');
 log

@@ -11,7 +11,7 @@ import type { Model, PushStream } from '../src/model/types.ts';
 import { generate } from '../src/sandbox/generate.ts';
 import type { Answer, Call } from '../src/sandbox/server.ts';
 import { openOutbox } from '../src/store/outbox.ts';
-import { SubjectRace } from '../src/store/subjects.ts';
+import { SubjectRace } from '../src/store/race.ts';
 import { newPrefix, openHub, type TestHub, until, type WorkOptions, wipeQueues, wipeRedis } from './setup/platforms.ts';
 import { describeWithRedis } from './setup/redis.ts';
 import { MODEL, pullStreamOf } from './setup/store.ts';

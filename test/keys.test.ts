@@ -17,6 +17,7 @@ import { indexedUnder, reindexAll } from '../src/store/reindex.ts';
 import { resealAll, sealedUnder } from '../src/store/reseal.ts';
 import { type KeyRing, readRing, withNewKey, writeRing } from '../src/store/ring.ts';
 import { SEALED_PLACES } from '../src/store/sealed-places.ts';
+import { openerOf } from '../src/store/subject-keys.ts';
 import type { Sql } from '../src/store/sql.ts';
 import { applyOne, MODEL, openStore, pageOf, pullStreamOf, recordOf, type Store } from './setup/store.ts';
 
@@ -42,12 +43,14 @@ async function openAll(keys: Keys): Promise<Map<string, string>> {
     const all = await rows<Record<string, unknown> & { value: string | Record<string, string> | null }>(
       `select ${[...place.key, ...place.of].join(', ')}, ${place.column} as value from ${place.table}`,
     );
+    const texts = all.flatMap(({ value }) => (value === null ? [] : typeof value === 'string' ? [value] : Object.values(value)));
+    const open = await openerOf(store.pool, keys, texts);
     for (const row of all) {
       const fields = typeof row.value === 'string' ? { '': row.value } : (row.value ?? {});
       for (const [field, sealed] of Object.entries(fields))
         opened.set(
           `${place.table} ${place.key.map((k) => row[k]).join('/')} ${field}`,
-          keys.open(sealed, place.context(MODEL, row, field)),
+          open(sealed, place.context(MODEL, row, field)) ?? '',
         );
     }
   }

@@ -14,7 +14,12 @@ import { usccFor } from '../src/identity/uscc.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** How PostgreSQL says in its catalog what a migration writes. */
-const NAMES: Readonly<Record<string, string>> = { int: 'integer', timestamptz: 'timestamp with time zone', varchar: 'character varying' };
+const NAMES: Readonly<Record<string, string>> = {
+  int: 'integer',
+  timestamptz: 'timestamp with time zone',
+  varchar: 'character varying',
+  'bytea[]': 'ARRAY',
+};
 
 let database: TestDatabase;
 let orm: Awaited<ReturnType<typeof openOrm>>;

@@ -3,7 +3,7 @@ import { withCitizenCheck } from '../src/identity/citizen.ts';
 import { usccFor } from '../src/identity/uscc.ts';
 import type { MappedRecord } from '../src/mapping/record.ts';
 import { undoMerge } from '../src/store/merge.ts';
-import { applyOne, MODEL, openStore, pageOf, pullStreamOf, recordOf, type Store } from './setup/store.ts';
+import { applyOne, MODEL, openSealed, openStore, pageOf, pullStreamOf, recordOf, type Store } from './setup/store.ts';
 
 const STREAM = pullStreamOf('credit-china/penalties');
 const A = usccFor('91430100', 'MA4L0001');
@@ -55,7 +55,7 @@ async function subjects(): Promise<Subject[]> {
   const found = await rows<Subject>('select id, roles, open, internal, personal, sealed, masks, merged_into from subject order by id');
   for (const one of found)
     for (const [name, value] of Object.entries(one.sealed ?? {}))
-      one.sealed = { ...one.sealed, [name]: store.keys.open(value, `Person.${name}`) };
+      one.sealed = { ...one.sealed, [name]: (await openSealed(store, value, `Person.${name}`)) ?? '' };
   return found;
 }
 async function undoLast(reason = '编号登记错误'): Promise<void> {
@@ -154,7 +154,7 @@ describe('HN-13 a sealed number of a subject', () => {
   const registered = (key: string, passport: string): MappedRecord =>
     told(key, [CITIZEN, ['passport', passport]], {}, { category: 1, kind: 'medical-staff' });
   const state = () => rows<{ changed_at: string; sealed: Record<string, string> }>('select changed_at, sealed from subject');
-  const passport = async () => store.keys.open((await state())[0]?.sealed['travelDocumentNumber'] ?? '', 'Person.travelDocumentNumber');
+  const passport = async () => openSealed(store, (await state())[0]?.sealed['travelDocumentNumber'], 'Person.travelDocumentNumber');
 
   it('HN-13 that a registration tells anew replaces the old one, though both look the same masked; told again it changes nothing', async () => {
     await put(registered('a', 'E00001234'));

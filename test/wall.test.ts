@@ -27,7 +27,17 @@ import {
 const ROWS = 420;
 const GRANTS = everyGrant(MODEL);
 const DENIED = '42501';
-const VIEWS = ['subject', 'record', 'record_history', 'subject_identifier', 'relation', 'consent', 'registered_case', 'case_subject'];
+const VIEWS = [
+  'subject',
+  'record',
+  'record_history',
+  'subject_identifier',
+  'subject_key',
+  'relation',
+  'consent',
+  'registered_case',
+  'case_subject',
+];
 useCatalog(MODEL);
 
 /** The same numbers at every run. */

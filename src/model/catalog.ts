@@ -1,4 +1,4 @@
-import type { Category, CodeSet, Field, FieldType, Kind, Mask, Sensitivity, SubjectKind, SubjectType } from './types.ts';
+import type { Category, CodeSet, Field, FieldType, Kind, Mask, Retention, Sensitivity, SubjectKind, SubjectType } from './types.ts';
 
 interface FieldYaml {
   zh: string;
@@ -18,6 +18,7 @@ interface KindYaml {
   fact: string[];
   required?: string[];
   prefer?: string[];
+  retention?: Retention;
   publicity: 'public' | 'non-public';
 }
 export interface CategoryYaml {
@@ -78,6 +79,7 @@ export function toCategory(yaml: CategoryYaml): Category {
         fact: k.fact,
         required: k.required ?? [],
         prefer: k.prefer ?? [],
+        retention: k.retention,
         publicity: k.publicity,
       },
     ]),

@@ -63,6 +63,8 @@ export type DutyName =
   | 'handle-issues'
   | 'enter-consents'
   | 'register-cases'
+  | 'request-erasure'
+  | 'review-erasure'
   | 'operate-system'
   | 'review-policy'
   | 'read-log'

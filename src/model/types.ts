@@ -47,8 +47,17 @@ export interface Kind extends Label {
   required: string[];
   /** Streams in the order in which they are believed when several tell one fact. Contradictions stay visible. */
   prefer: string[];
+  /** How long the law wants a person's records of this kind kept: until then they may not be erased, only withheld (PIPL 47). */
+  retention?: Retention | undefined;
   /** HN-4: open to the public, or to agencies only. */
   publicity: 'public' | 'non-public';
+}
+
+export interface Retention {
+  years: number;
+  /** `occurred`: from the day it occurred or was found; `ended`: from the day it no longer holds, where there is one. */
+  from: 'occurred' | 'ended';
+  article: string;
 }
 
 export interface Category extends Label {

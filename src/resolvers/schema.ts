@@ -5,6 +5,7 @@ import type { Model } from '../model/types.ts';
 import { buildCaseResolvers } from './cases.ts';
 import { buildConsentResolvers } from './consents.ts';
 import { buildDictionaryResolvers } from './dictionary.ts';
+import { buildErasureResolvers } from './erasure.ts';
 import { buildRecordWhere } from './inputs.ts';
 import { buildPolicyResolvers } from './policy.ts';
 import { buildLogResolvers } from './log.ts';
@@ -29,6 +30,7 @@ export function buildGraph(model: Model): GraphQLSchema {
     resolvers: [
       ...buildResolvers(model, types, buildRecordWhere(model, types)),
       ...buildWorkResolvers(model, types),
+      ...buildErasureResolvers(model),
       ...buildQualityResolvers(model),
       ...buildPolicyResolvers(model),
       ...buildSessionResolvers(model),

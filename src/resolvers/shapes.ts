@@ -13,6 +13,7 @@ export function toSubject(row: SubjectRow): Subject {
     kind: row.kind,
     region: row.region,
     roles: row.roles,
+    withheld: row.withheld,
   } as unknown as Subject;
 }
 

@@ -14,6 +14,15 @@ export enum SubjectKindEnum {
 }
 registerEnumType(SubjectKindEnum, { name: 'SubjectKind', description: '主体类型:机构或个人 (kind of subject, HN-3)' });
 
+export enum WithheldEnum {
+  RESTRICTED = 'restricted',
+  ERASED = 'erased',
+}
+registerEnumType(WithheldEnum, {
+  name: 'Withheld',
+  description: '仅限存储(法定保存期限内)或已删除 (kept only while a legal term runs, or erased; PIPL 47)',
+});
+
 @ObjectType({ description: '分页信息 (page)', simpleResolvers: true })
 export class PageInfo {
   @Field(() => String, { nullable: true, description: '下一页的游标,不透明 (opaque cursor)' })
@@ -60,6 +69,12 @@ export abstract class Subject {
 
   @Field(() => [String], { description: '信用主体身份 (roles of HN-3)' })
   roles!: string[];
+
+  @Field(() => WithheldEnum, {
+    nullable: true,
+    description: '个人信息仅限存储或已删除:其他内容一概为空 (only kept, or erased: nothing else is shown)',
+  })
+  withheld!: WithheldEnum | null;
 
   rowId!: number;
   type!: string;

@@ -43,6 +43,7 @@ export const IssueEntity = defineEntity({
     reason: p.text(),
     refused: p.boolean(),
     raw: p.text().nullable(),
+    tokens: p.array<Buffer>().columnType('bytea[]'),
     state: p.text().$type<'open' | 'fixed' | 'dismissed'>(),
     seen: p.integer(),
     firstRun: p.bigint('number'),

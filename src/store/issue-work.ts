@@ -9,6 +9,7 @@ import { storedForms, storeRecords } from './records.ts';
 import { transactionOf } from './repeat.ts';
 import { holdStream } from './runs.ts';
 import { issueContext } from './sealed-places.ts';
+import { openerOf } from './subject-keys.ts';
 import type { Sql } from './sql.ts';
 
 /** An issue as people work on it: what, where, why, under which rule. The raw record stays sealed. */
@@ -60,13 +61,16 @@ export async function replayIssue(sql: Sql, keys: Keys, model: Model, by: string
     const stream = findStream(model, `${issue.connector}/${issue.stream}`);
     if (!issue.refused || issue.raw === null || stream?.direction !== 'pull')
       throw new Refused('ISSUE_NOT_REPLAYABLE', '该问题没有可重放的原始记录');
-    const raw = JSON.parse(keys.open(issue.raw, issueContext(issue.connector, issue.stream))) as Record<string, unknown>;
+    const text = (await openerOf(tx, keys, [issue.raw]))(issue.raw, issueContext(issue.connector, issue.stream));
+    if (text === undefined) throw new Refused('ISSUE_NOT_REPLAYABLE', '该问题没有可重放的原始记录');
+    const raw = JSON.parse(text) as Record<string, unknown>;
     try {
       const record = compileMapping(model, stream).map(raw, today);
       if (record.version === null && (await isKnownSince(tx, keys, stream, record, issue.last_run)))
         throw new RejectRecord('newer-known', '', '该记录已有此后读取的内容,重放会以旧覆新');
       const result = await storeRecords(tx, keys, model, stream, [record], { id: issue.last_run, today });
       if (result.conflicts.length > 0) throw new RejectRecord('identifier-conflict', '', '记录中的标识分属不同的信用主体');
+      if (result.withheld.length > 0) throw new RejectRecord('subject-withheld', '', '该信用主体的个人信息已删除或仅限存储');
       await enqueue(tx, model, result.changed);
     } catch (error) {
       if (!(error instanceof RejectRecord)) throw error;

@@ -1,4 +1,5 @@
 import type { Keys } from './keys.ts';
+import { personTokens, sealPersonal, textsOf } from './personal.ts';
 import { issueContext } from './sealed-places.ts';
 import type { Sql } from './sql.ts';
 
@@ -35,11 +36,17 @@ export async function storeIssues(
   const same = Map.groupBy(issues.keys(), (n) => `${fingerprints[n]} ${issues[n]?.rule} ${issues[n]?.place}`);
   const chosen = [...same.values()].map((times) => times.at(-1) ?? 0);
   const of = <T>(get: (issue: NewIssue, n: number) => T): T[] => chosen.flatMap((n) => (issues[n] ? [get(issues[n], n)] : []));
+  const personal = await sealPersonal(
+    sql,
+    keys,
+    of((issue, n) => ({ text: texts[n] ?? '', tokens: personTokens(keys, textsOf(issue.raw)) })),
+    issueContext(stream.connector, stream.id),
+  );
   await sql.query(
-    `insert into issue (connector, stream, fingerprint, rule, at, place, reason, refused, raw, seen, first_run, last_run)
-     select $1, $2, decode(fingerprint, 'hex'), rule, at, place, reason, refused, raw, seen, $3, $3
-     from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bool[], $10::text[], $11::int[])
-       as t(fingerprint, rule, at, place, reason, refused, raw, seen)
+    `insert into issue (connector, stream, fingerprint, rule, at, place, reason, refused, raw, seen, tokens, first_run, last_run)
+     select $1, $2, decode(fingerprint, 'hex'), rule, at, place, reason, refused, raw, seen, coalesce((select array_agg(decode(one, 'hex')) from unnest(string_to_array(tokens, ',')) one), '{}'), $3, $3
+     from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bool[], $10::text[], $11::int[], $12::text[])
+       as t(fingerprint, rule, at, place, reason, refused, raw, seen, tokens)
      on conflict (connector, stream, fingerprint, rule, place) do update set
        seen = issue.seen + excluded.seen, last_run = excluded.last_run, at = excluded.at, reason = excluded.reason, changed_at = now(),
        state = case when issue.state = 'fixed' then 'open' else issue.state end,
@@ -54,8 +61,9 @@ export async function storeIssues(
       of((i) => i.place),
       of((i) => i.reason),
       of((i) => i.refused),
-      of((_, n) => (texts[n] === '' ? null : keys.seal(texts[n] ?? '', issueContext(stream.connector, stream.id)))),
+      personal.map((one) => one.sealed),
       [...same.values()].map((times) => times.length),
+      personal.map((one) => one.tokens.map((token) => token.toString('hex')).join(',')),
     ],
   );
 }

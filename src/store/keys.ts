@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type KeyRing, numberOf, readRing } from './ring.ts';
 import { type Cipher, type Suite, suiteOf } from './suite.ts';
 
@@ -9,6 +10,15 @@ export interface Sealer {
   seal(plain: string, context: string): string;
 }
 
+/** Context under which a subject's key lies sealed. */
+export const subjectKeyContext = (subjectId: number): string => `subject-key.${subjectId}`;
+
+/** A subject's own key, unwrapped. */
+export interface SubjectKey extends Sealer {
+  /** Throws `Unreadable`. */
+  open(sealed: string, context: string): string;
+}
+
 /** What the hub does with its keys. No key ever leaves this object. */
 export interface Keys extends Sealer {
   readonly suite: Suite;
@@ -16,6 +26,10 @@ export interface Keys extends Sealer {
   readonly active: string;
   /** Throws `Unreadable`. */
   open(sealed: string, context: string): string;
+  /** A new key for a subject: `wrapped` under the ring, to be stored, and the key itself. */
+  newSubjectKey(subjectId: number): { wrapped: string; key: SubjectKey };
+  /** A stored key of a subject. Throws `Unreadable`. Remembered unwrapped for a minute, some thousands at most. */
+  subjectKey(subjectId: number, wrapped: string): SubjectKey;
   /** Key of the query log's tokens: the same 16 bytes for the same text and domain, under the newest key. */
   logToken(domain: string, text: string): Buffer;
   /** The same under every key the log ever had, the newest first: an old entry is found under its old one. */
@@ -64,14 +78,14 @@ export function openKeys(json: string): Keys {
   const logMacs = ring.log.map(({ key }) => suite.mac(key)).toReversed();
   const textOf = (domain: string, text: string) => Buffer.from(`${domain}\0${text}`);
   const short = (mac: (data: Buffer) => Buffer, data: Buffer) => mac(data).subarray(0, 16);
+  const seal: Keys['seal'] = (plain, context) => sealText(suite, ring.active, active, plain, context);
+  const open: Keys['open'] = (sealed, context) => openText(suite, ciphers.get(partsOf(sealed).keyId), sealed, context);
   return {
     suite,
     active: ring.active,
-    seal: (plain, context) => sealText(suite, ring.active, active, plain, context),
-    open(sealed, context) {
-      const { keyId } = partsOf(sealed);
-      return openText(suite, ciphers.get(keyId), sealed, context);
-    },
+    seal,
+    open,
+    ...subjectKeys(suite, seal, open),
     logToken: (domain, text) => short(logMacs[0] ?? fingerprint, textOf(domain, text)),
     logTokens: (domain, text) => logMacs.map((mac) => short(mac, textOf(domain, text))),
     ...blindIndex(suite, ring),
@@ -100,6 +114,41 @@ function openText(suite: Suite, cipher: Cipher | undefined, sealed: string, cont
       cause,
     });
   }
+}
+
+const REMEMBERED = 5000;
+const REMEMBERED_MS = 60_000;
+
+function subjectKeys(suite: Suite, seal: Keys['seal'], open: Keys['open']): Pick<Keys, 'newSubjectKey' | 'subjectKey'> {
+  // By the wrapped text: a key that was wrapped anew or destroyed is never answered from here.
+  const remembered = new Map<string, { key: SubjectKey; until: number }>();
+  const keyOf = (subjectId: number, material: Buffer): SubjectKey => {
+    const cipher = suite.cipher(material);
+    const keyId = `s${subjectId}`;
+    return {
+      seal: (plain, context) => sealText(suite, keyId, cipher, plain, context),
+      open: (sealed, context) => openText(suite, partsOf(sealed).keyId === keyId ? cipher : undefined, sealed, context),
+    };
+  };
+  return {
+    newSubjectKey(subjectId) {
+      const material = randomBytes(32);
+      return { wrapped: seal(material.toString('base64'), subjectKeyContext(subjectId)), key: keyOf(subjectId, material) };
+    },
+    subjectKey(subjectId, wrapped) {
+      const now = performance.now();
+      const found = remembered.get(wrapped);
+      if (found !== undefined && found.until > now) return found.key;
+      const key = keyOf(subjectId, Buffer.from(open(wrapped, subjectKeyContext(subjectId)), 'base64'));
+      // Every entry lives equally long, so the first one is always the next to go.
+      for (const [text, { until }] of remembered) {
+        if (until > now && remembered.size < REMEMBERED) break;
+        remembered.delete(text);
+      }
+      remembered.set(wrapped, { key, until: now + REMEMBERED_MS });
+      return key;
+    },
+  };
 }
 
 function blindIndex(suite: Suite, ring: KeyRing): Pick<Keys, 'blindToken' | 'blindTokens' | 'blindForms' | 'blindLater'> {

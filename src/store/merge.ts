@@ -2,6 +2,8 @@ import { Refused } from '../errors.ts';
 import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
 import { factKey } from './fact.ts';
 import type { Keys } from './keys.ts';
+import { openerOf } from './subject-keys.ts';
+import { rekeyRecords, rekeySubject } from './rekey.ts';
 import type { Sql } from './sql.ts';
 
 /**
@@ -20,6 +22,7 @@ export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: nu
     [from, into],
   );
   const records = await moveRecords(sql, keys, model, 'subject_id = $1', [from], into);
+  await rekeyRecords(sql, keys, model, records, into);
   await sql.query('update relation set subject_id = $2 where subject_id = $1', [from, into]);
   const relations = await sql.query<{ id: number }>('update relation set related_id = $2 where related_id = $1 returning id', [from, into]);
   await sql.query('update subject set merged_into = $2, changed_at = now() where id = $1', [from, into]);
@@ -33,6 +36,7 @@ export async function mergeSubjects(sql: Sql, keys: Keys, model: Model, from: nu
      from subject f where f.id = $1 and s.id = $2`,
     [from, into],
   );
+  await rekeySubject(sql, keys, model, into);
   const { rows } = await sql.query<{ id: number }>(
     `insert into subject_merge (from_id, into_id, tokens, codes, records, relations, added_roles, added_name)
      values ($1, $2, $3, $4, $5, $6, $7, $8) returning id`,
@@ -74,8 +78,8 @@ interface Merged {
 
 /**
  * Takes a merge back: what it moved goes back to where it was, and what `into` had from `from` alone goes from it – roles, the name, identifiers,
- * the sealed ones too. What came since stays. The two are never merged again by a record. Throws `Refused` MERGE_NOT_FOUND, MERGE_UNDONE, MERGED_ON
- * or REASON_REQUIRED.
+ * the sealed ones too. What came since stays. The two are never merged again by a record. Throws `Refused` MERGE_NOT_FOUND, MERGE_UNDONE, MERGED_ON,
+ * SUBJECT_WITHHELD or REASON_REQUIRED.
  */
 export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, id: number, reason: string): Promise<void> {
   if (reason.trim() === '') throw new Refused('REASON_REQUIRED', '撤销合并须说明理由');
@@ -85,12 +89,13 @@ export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, 
     if (merge === undefined) throw new Refused('MERGE_NOT_FOUND', '未找到该主体合并记录');
     if (merge.undone_at !== null) throw new Refused('MERGE_UNDONE', '该主体合并已撤销');
     const { from_id: from, into_id: into } = merge;
-    const held = await tx.query<{ id: number; merged: boolean }>(
-      'select id, merged_into is not null as merged from subject where id = any($1) order by id for no key update',
+    const held = await tx.query<{ id: number; merged: boolean; withheld: boolean }>(
+      'select id, merged_into is not null as merged, withheld is not null as withheld from subject where id = any($1) order by id for no key update',
       [[from, into]],
     );
     if (held.rows.some((row) => row.id === into && row.merged))
       throw new Refused('MERGED_ON', '合并后的主体又并入了其他主体,请先撤销其后的合并');
+    if (held.rows.some((row) => row.withheld)) throw new Refused('SUBJECT_WITHHELD', '该信用主体的个人信息已删除或仅限存储');
     await tx.query('update subject_identifier set subject_id = $1 where subject_id = $2 and token = any($3)', [
       from,
       into,
@@ -101,7 +106,8 @@ export async function undoMerge(sql: Sql, keys: Keys, model: Model, by: string, 
        where c.subject_id = $2 and c.scheme = m.scheme and c.code = m.code`,
       [from, into, JSON.stringify(merge.codes)],
     );
-    await moveRecords(tx, keys, model, 'subject_id = $1 and id = any($2)', [into, merge.records], from);
+    const moved = await moveRecords(tx, keys, model, 'subject_id = $1 and id = any($2)', [into, merge.records], from);
+    await rekeyRecords(tx, keys, model, moved, from);
     await tx.query('update relation set subject_id = $1 where record_id = any($2)', [from, merge.records]);
     await tx.query('update relation set related_id = $1 where id = any($2)', [from, merge.relations]);
     await tx.query('update subject set merged_into = null, changed_at = now() where id = $1', [from]);
@@ -148,9 +154,14 @@ async function foreignFields(sql: Sql, keys: Keys, model: Model, merge: Merged):
   const type = model.subjects.get(into?.kind ?? 'organisation');
   const names = new Set(schemes.map(({ scheme }) => type?.identifiers.get(scheme)).filter((name) => name !== undefined));
   if (merge.added_name) names.add('name');
+  const open = await openerOf(
+    sql,
+    keys,
+    rows.flatMap((row) => Object.values(row.sealed ?? {})),
+  );
   const said = (row: (typeof rows)[number] | undefined, name: string): FieldValue | undefined => {
     const sealed = row?.sealed?.[name];
-    return sealed === undefined ? row?.fields[name] : keys.open(sealed, `${type?.type ?? ''}.${name}`);
+    return sealed === undefined ? row?.fields[name] : open(sealed, `${type?.type ?? ''}.${name}`);
   };
   return [...names].filter((name) => said(into, name) === said(from, name));
 }

@@ -46,8 +46,9 @@ export async function applyPage(
     const records = page.records.map((r) => r.record);
     const { changed, ...result } = await storeRecords(sql, keys, model, stream, records, { id: run.id, today });
     const conflicts = result.conflicts.map((record) => conflictIssue(keys, page, record));
+    const withheld = result.withheld.map((record) => withheldIssue(keys, page, record));
     const queued = await enqueue(sql, model, changed);
-    const issues = await account(sql, keys, stream, run, page.cursor, result, [...page.issues, ...conflicts]);
+    const issues = await account(sql, keys, stream, run, page.cursor, result, [...page.issues, ...conflicts, ...withheld]);
     return { stored: result.stored, unchanged: result.unchanged, ...issues, queued };
   });
 }
@@ -93,5 +94,18 @@ function conflictIssue(keys: Keys, page: MappedPage, record: MappedRecord): NewI
     reason: '记录中的标识分属不同的信用主体,未入库',
     refused: true,
     raw: source?.raw,
+  };
+}
+
+/** Nothing of the record is kept: not even what it said. */
+function withheldIssue(keys: Keys, page: MappedPage, record: MappedRecord): NewIssue {
+  const source = page.records.find((r) => r.record === record);
+  return {
+    rule: 'subject-withheld',
+    at: source?.at ?? storedKey(keys, record),
+    place: '',
+    reason: '该信用主体的个人信息已删除或仅限存储,新的信息未入库(个人信息保护法第四十七条)',
+    refused: true,
+    raw: undefined,
   };
 }

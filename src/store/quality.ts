@@ -59,7 +59,7 @@ export interface Sampled {
 /** Records of a connector in a region (its first digits) drawn at random, to be compared with the provider's files: which, not what they say. */
 export async function drawSample(sql: Sql, keys: Keys, connector: string, region: string, size: number): Promise<Sampled[]> {
   const { rows } = await sql.query<{ id: number; stream: string; category: number; kind: string }>(
-    `select id, stream, category, kind from record where connector = $1 and starts_with(region, $2) and not deleted order by random() limit $3`,
+    `select id, stream, category, kind from record where connector = $1 and starts_with(region, $2) and not deleted and not withheld order by random() limit $3`,
     [connector, region, size],
   );
   return rows.map((row) => ({ ...row, id: concealId(keys, 'record', row.id) }));

@@ -1,10 +1,10 @@
-import type { FieldValue, SubjectKind } from '../model/types.ts';
+import type { SubjectKind } from '../model/types.ts';
 import { fieldsSql, Parameters } from './columns.ts';
 import { concealId } from './opaque.ts';
 import { subjectsByRowId } from './read-subjects.ts';
 import type { PushableRecord } from './rows.ts';
 import { recordInScope } from './scope-sql.ts';
-import { anyOf, conditioned, openFields, type View, wanted } from './view.ts';
+import { anyOf, conditioned, openerFor, openFields, type SealedFields, type View, wanted } from './view.ts';
 
 interface RawVersion {
   id: number;
@@ -14,7 +14,7 @@ interface RawVersion {
   category: number;
   kind: string;
   deleted: boolean;
-  fields: Record<string, FieldValue>;
+  fields: SealedFields;
 }
 
 /** Versions as they were stored, not as the record is now: the same version always gives the same body under the same grant. */
@@ -30,18 +30,19 @@ export async function pushable(view: View, versions: readonly { recordId: number
   const { rows } = await view.sql.query<RawVersion>(
     `select r.id, r.version, r.subject_id, r.subject_kind, r.category, r.kind, r.deleted, case r.category ${branches.join(' ')} end as fields
      from record_history r
-     where r.id = any(${parameters.add(versions.map((v) => v.recordId))}::bigint[])
+     where not r.withheld and r.id = any(${parameters.add(versions.map((v) => v.recordId))}::bigint[])
        and (r.id, r.version) in (select * from unnest(${parameters.add(versions.map((v) => v.recordId))}::bigint[], ${parameters.add(versions.map((v) => v.version))}::int[]))
        and (${anyOf(scopes)})`,
     parameters.values,
   );
   const subjects = await subjectsByRowId(view, [...new Set(rows.map((row) => row.subject_id))]);
+  const open = await openerFor(view, rows);
   return rows.flatMap((row) => {
     const subject = subjects.get(row.subject_id);
     if (subject === undefined) return [];
     view.shown.categories.add(row.category);
     const type = view.model.categories.get(row.category)?.type ?? '';
-    const fields = openFields(view, type, row.fields);
+    const fields = openFields(view, open, type, row.fields);
     return [
       {
         recordId: row.id,

@@ -1,10 +1,10 @@
 import type { Scope } from '../access/decide.ts';
-import type { FieldValue } from '../model/types.ts';
 import { fieldsSql, Parameters } from './columns.ts';
 import { concealCursor, concealId } from './opaque.ts';
 import type { PageOf, PageRequest, RecordRow, RecordWhere } from './rows.ts';
 import { recordInScope, subjectInScope } from './scope-sql.ts';
-import { anyOf, checkedSize, conditioned, openFields, position, type View, wanted } from './view.ts';
+import type { Opener } from './subject-keys.ts';
+import { anyOf, checkedSize, conditioned, openerFor, openFields, position, type SealedFields, type View, wanted } from './view.ts';
 import { compare } from './where.ts';
 
 interface RawRecord {
@@ -22,7 +22,7 @@ interface RawRecord {
   version: number;
   ordered_on: string;
   fact: Buffer;
-  fields: Record<string, FieldValue>;
+  fields: SealedFields;
 }
 const NOTHING = { nodes: [], endCursor: null, hasNextPage: false };
 /** Mapping takes no earlier day. */
@@ -41,7 +41,7 @@ export async function listRecords(view: View, where: RecordWhere, page: PageRequ
      where r.id = any(array(select r.id from ${select.from} where ${select.where} ${after} ${ORDER} limit ${limit})) ${ORDER}`,
     parameters.values,
   );
-  return toPage(view, rows, page.first);
+  return toPage(view, await openerFor(view, rows), rows, page.first);
 }
 
 /** The same page for each of several subjects, in one statement. */
@@ -60,7 +60,8 @@ export async function recordsOf(
        select ${select.list} from ${select.from} where r.subject_id = wanted.id and ${select.where} ${after} ${ORDER} limit ${limit}) one`,
     parameters.values,
   );
-  return new Map([...Map.groupBy(rows, (row) => row.subject_id)].map(([id, own]) => [id, toPage(view, own, page.first)]));
+  const open = await openerFor(view, rows);
+  return new Map([...Map.groupBy(rows, (row) => row.subject_id)].map(([id, own]) => [id, toPage(view, open, own, page.first)]));
 }
 
 /** How many records each subject has in each category that the grant holds. */
@@ -100,7 +101,7 @@ function selection(view: View, parameters: Parameters, where: RecordWhere): Sele
   });
   const list = `r.id, r.subject_id, r.category, r.kind, r.region, r.publicity, r.occurred_on, r.valid_from, r.valid_to, r.connector, r.stream,
     r.version, r.ordered_on, r.fact, case r.category ${branches.join(' ')} end as fields`;
-  const parts = [`(${anyOf(scopes)})`, 'not r.deleted', ...conditionsOf(view, parameters, where)];
+  const parts = [`(${anyOf(scopes)})`, 'not r.deleted', 'not r.withheld', ...conditionsOf(view, parameters, where)];
   return { list, from: sourceOf(view, where.asOf, parameters), where: parts.join(' and ') };
 }
 
@@ -112,7 +113,7 @@ function sourceOf(view: View, asOf: RecordWhere['asOf'], parameters: Parameters)
   if (asOf === undefined) return 'record r';
   const day = `${parameters.add(asOf.day)}::date`;
   const known = `((${parameters.add(asOf.knownOn)}::date + 1)::timestamp at time zone 'Asia/Shanghai')`;
-  return `(select v.id, v.subject_id, v.subject_kind, v.category, v.kind, v.publicity, v.region, v.connector, v.stream, v.version, v.deleted,
+  return `(select v.id, v.subject_id, v.subject_kind, v.withheld, v.category, v.kind, v.publicity, v.region, v.connector, v.stream, v.version, v.deleted,
       coalesce(v.occurred_on, v.valid_from, (v.first_recorded_at at time zone 'Asia/Shanghai')::date) as ordered_on, v.occurred_on, v.valid_from, v.valid_to,
       v.fact, ${view.columns.map((column) => `v.${column}`).join(', ')}
     from record_history v
@@ -144,8 +145,9 @@ export async function recordsOfFacts(
        and exists (select from subject s where s.id = r.subject_id and (${anyOf(subjects)})) ${ORDER}`,
     parameters.values,
   );
+  const open = await openerFor(view, rows);
   return Map.groupBy(
-    rows.map((row) => show(view, row)),
+    rows.map((row) => show(view, open, row)),
     (row) => row.fact,
   );
 }
@@ -191,17 +193,17 @@ function paging(view: View, page: PageRequest, parameters: Parameters): { after:
   };
 }
 
-function toPage(view: View, rows: RawRecord[], first: number): PageOf<RecordRow> {
+function toPage(view: View, open: Opener, rows: RawRecord[], first: number): PageOf<RecordRow> {
   const shown = rows.slice(0, first);
   const last = shown.at(-1);
   return {
-    nodes: shown.map((row) => show(view, row)),
+    nodes: shown.map((row) => show(view, open, row)),
     endCursor: last ? concealCursor(view.keys, last.ordered_on, last.id) : null,
     hasNextPage: rows.length > first,
   };
 }
 
-function show(view: View, row: RawRecord): RecordRow {
+function show(view: View, open: Opener, row: RawRecord): RecordRow {
   const type = view.model.categories.get(row.category)?.type ?? '';
   view.shown.subjects.add(row.subject_id);
   view.shown.categories.add(row.category);
@@ -222,6 +224,6 @@ function show(view: View, row: RawRecord): RecordRow {
     stream: row.stream,
     version: row.version,
     fact: row.fact.toString('hex'),
-    fields: openFields(view, type, row.fields),
+    fields: openFields(view, open, type, row.fields),
   };
 }

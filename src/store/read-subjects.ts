@@ -1,20 +1,22 @@
 import type { Scope } from '../access/decide.ts';
 import { Refused } from '../errors.ts';
 import { classify } from '../identity/classify.ts';
-import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
+import type { Model, SubjectKind } from '../model/types.ts';
 import { fieldsSql, Parameters } from './columns.ts';
 import { concealCursor, concealId } from './opaque.ts';
 import type { PageOf, PageRequest, SubjectRow, SubjectWhere } from './rows.ts';
 import { subjectInScope } from './scope-sql.ts';
+import type { Opener } from './subject-keys.ts';
 import { identifierDomain } from './subjects.ts';
-import { anyOf, checkedSize, conditioned, openFields, position, type View, wanted } from './view.ts';
+import { anyOf, checkedSize, conditioned, openerFor, openFields, position, type SealedFields, type View, wanted } from './view.ts';
 
 interface RawSubject {
   id: number;
   kind: SubjectKind;
   region: string | null;
   roles: string[];
-  fields: Record<string, FieldValue>;
+  withheld: SubjectRow['withheld'];
+  fields: SealedFields;
 }
 
 /**
@@ -40,7 +42,8 @@ export async function subjectByCode(view: View, code: string, scheme: string | u
   if (conditions.length === 0) return undefined;
   const rows = await select(view, parameters, `(${conditions.join(' or ')})`, 'order by s.id limit 2');
   if (rows.length > 1) throw new Refused('CODE_AMBIGUOUS', '该编号属于多个信用主体,请指明编号种类', { details: { schemes } });
-  return rows.map((row) => show(view, row))[0];
+  const open = await openerFor(view, rows);
+  return rows.map((row) => show(view, open, row))[0];
 }
 
 function knownScheme(model: Model, scheme: string): string {
@@ -58,7 +61,8 @@ function possibleSchemes(model: Model, kind: string): string[] {
 export async function subjectsByRowId(view: View, ids: readonly number[]): Promise<Map<number, SubjectRow>> {
   const parameters = new Parameters();
   const rows = await select(view, parameters, `s.id = any(${parameters.add(ids)}::bigint[])`, '');
-  return new Map(rows.map((row) => [row.id, show(view, row)]));
+  const open = await openerFor(view, rows);
+  return new Map(rows.map((row) => [row.id, show(view, open, row)]));
 }
 
 /** The day in the cursors of lists of subjects, which have none; no record has it, so cursors of the two kinds of list never mix. */
@@ -73,15 +77,16 @@ export async function listSubjects(view: View, where: SubjectWhere, page: PageRe
   if (where.name !== undefined) {
     const column = where.kind === undefined ? undefined : view.model.subjects.get(where.kind)?.fields.get('name')?.sensitivity;
     if (column === undefined) throw new Refused('BAD_FILTER', '按名称查询须同时指定主体类型', { status: 400 });
-    parts.push(`strpos(s.${column}->>'name', ${parameters.add(where.name)}) > 0`);
+    parts.push('s.withheld is null', `strpos(s.${column}->>'name', ${parameters.add(where.name)}) > 0`);
   }
   const after = position(view.keys, page.after, (day) => day === NO_DAY);
   if (after) parts.push(`s.id > ${parameters.add(after.id)}`);
   const rows = await select(view, parameters, parts.join(' and '), `order by s.id limit ${parameters.add(checkedSize(page.first) + 1)}`);
   const shown = rows.slice(0, page.first);
+  const open = await openerFor(view, shown);
   const last = shown.at(-1);
   return {
-    nodes: shown.map((row) => show(view, row)),
+    nodes: shown.map((row) => show(view, open, row)),
     endCursor: last ? concealCursor(view.keys, NO_DAY, last.id) : null,
     hasNextPage: rows.length > page.first,
   };
@@ -95,14 +100,15 @@ async function select(view: View, parameters: Parameters, condition: string, ord
     return `when '${type.kind}' then ${fieldsSql('s', type.type, wanted(view, type), own)}`;
   });
   const { rows } = await view.sql.query<RawSubject>(
-    `select s.id, s.kind, s.region, s.roles, case s.kind ${branches.join(' ')} end as fields
+    `select s.id, s.kind, s.withheld, case when s.withheld is null then s.region end as region, case when s.withheld is null then s.roles else '{}' end as roles,
+       case when s.withheld is null then case s.kind ${branches.join(' ')} end else '{}' end as fields
      from subject s where (${anyOf(scopes)}) and ${condition} ${order}`,
     parameters.values,
   );
   return rows;
 }
 
-function show(view: View, row: RawSubject): SubjectRow {
+function show(view: View, open: Opener, row: RawSubject): SubjectRow {
   const type = view.model.subjects.get(row.kind)?.type ?? '';
   view.shown.subjects.add(row.id);
   view.shown.rows += 1;
@@ -113,7 +119,8 @@ function show(view: View, row: RawSubject): SubjectRow {
     kind: row.kind,
     region: row.region,
     roles: row.roles,
-    fields: openFields(view, type, row.fields),
+    withheld: row.withheld,
+    fields: openFields(view, open, type, row.fields),
   };
 }
 

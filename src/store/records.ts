@@ -1,9 +1,10 @@
 import { contentOf, type MappedRecord } from '../mapping/record.ts';
 import type { Model, PullStream } from '../model/types.ts';
 import { factKey } from './fact.ts';
-import type { Keys } from './keys.ts';
+import type { Keys, Sealer } from './keys.ts';
 import type { Sql } from './sql.ts';
 import { relatedOf, writeRelations } from './relations.ts';
+import { type SealerOf, sealersOf } from './subject-keys.ts';
 import { nextIds, resolveSubjects } from './subjects.ts';
 import { columnsOf, partValues } from './values.ts';
 
@@ -13,6 +14,8 @@ export interface Stored {
   unchanged: number;
   changed: { recordId: number; version: number; subjectId: number; category: number; kind: string }[];
   conflicts: MappedRecord[];
+  /** Records of subjects of whom nothing more is taken. */
+  withheld: MappedRecord[];
 }
 
 interface Existing {
@@ -34,6 +37,8 @@ interface Write {
   late: boolean;
   id: number;
   subjectId: number;
+  /** Its values by class, sealed once for the row and its version. */
+  columns?: ReturnType<typeof columnsOf>;
 }
 
 /**
@@ -48,7 +53,7 @@ export async function storeRecords(
   records: readonly MappedRecord[],
   run: { id: number; today: string },
 ): Promise<Stored> {
-  const total: Stored = { stored: 0, unchanged: 0, changed: [], conflicts: [] };
+  const total: Stored = { stored: 0, unchanged: 0, changed: [], conflicts: [], withheld: [] };
   // A page may hold the same key twice: each wave holds a key once, so every version of the page gets its place.
   for (const wave of waves(keys, records)) {
     const one = await storeWave(sql, keys, model, stream, wave, run);
@@ -56,6 +61,7 @@ export async function storeRecords(
     total.unchanged += one.unchanged;
     total.changed.push(...one.changed);
     total.conflicts.push(...one.conflicts);
+    total.withheld.push(...one.withheld);
   }
   return total;
 }
@@ -129,16 +135,18 @@ async function storeWave(
   await confirm(sql, newer);
   const writes = await withoutKnown(sql, candidates);
   const unchanged = wave.size - writes.filter((w) => !w.late).length;
-  if (writes.length === 0) return { stored: 0, unchanged, changed: [], conflicts: [] };
+  if (writes.length === 0) return { stored: 0, unchanged, changed: [], conflicts: [], withheld: [] };
   const own = writes.filter((w) => !w.late).map((w) => w.record);
   const related = relatedOf(own);
-  const { subjectOf, conflicts } = await resolveSubjects(sql, keys, model, [...own, ...related.keys()]);
-  const accepted = writes.filter((w) => w.late || subjectOf.has(w.record));
+  const { subjectOf, conflicts, withheld, sealerOf } = await resolveSubjects(sql, keys, model, [...own, ...related.keys()]);
+  const late = await openForLate(sql, keys, writes);
+  const accepted = writes.filter((w) => (w.late ? !late.closed.has(w.subjectId) : subjectOf.has(w.record)));
   const fresh = accepted.filter((w) => w.existing === undefined);
   const ids = await nextIds(sql, 'record_id_seq', fresh.length);
   fresh.forEach((w, i) => (w.id = ids[i] ?? 0));
   const current = accepted.filter((w) => !w.late);
   for (const w of current) w.subjectId = subjectOf.get(w.record) ?? 0;
+  for (const w of accepted) w.columns = valuesOf((w.late ? late.sealerOf : sealerOf)(w.subjectId), model, w.record);
   await writeCurrent(sql, keys, model, stream, current, run);
   await writeVersions(sql, keys, model, accepted, run.id);
   await writeRelations(sql, current, related, subjectOf);
@@ -154,7 +162,21 @@ async function storeWave(
     })),
     // The other side of a relation that cannot be told costs the relation, not the record.
     conflicts: conflicts.filter((record) => !related.has(record)),
+    withheld: withheld.filter((record) => !related.has(record)),
   };
+}
+
+/** Versions that arrive late go to the subject of their record, which is held meanwhile: one that is closed takes nothing more. */
+async function openForLate(sql: Sql, keys: Keys, writes: readonly Write[]): Promise<{ closed: Set<number>; sealerOf: SealerOf }> {
+  const late = writes.filter((w) => w.late);
+  if (late.length === 0) return { closed: new Set(), sealerOf: () => keys };
+  const { rows } = await sql.query<{ id: number; withheld: boolean }>(
+    'select id, withheld is not null as withheld from subject where id = any($1) order by id for no key update',
+    [[...new Set(late.map((w) => w.subjectId))]],
+  );
+  const closed = new Set(rows.filter((row) => row.withheld).map((row) => row.id));
+  const persons = late.filter((w) => w.record.subject.kind === 'person' && !closed.has(w.subjectId)).map((w) => w.subjectId);
+  return { closed, sealerOf: await sealersOf(sql, keys, persons) };
 }
 
 /** Source versions compare as text within a stream: instants in ISO, or counters of one width. No version: the last to arrive wins. */
@@ -213,7 +235,6 @@ async function writeCurrent(
 ): Promise<void> {
   if (writes.length === 0) return;
   const of = <T>(get: (w: Write) => T): T[] => writes.map(get);
-  const values = writes.map((w) => valuesOf(keys, model, w.record));
   await sql.query(
     `insert into record (id, subject_id, subject_kind, category, kind, publicity, region, region_inherited, connector, stream, source_key, source_version, version, deleted,
        ordered_on, occurred_on, valid_from, valid_to, fact, content, open, internal, commercial, personal, sealed, masks, run_id)
@@ -253,13 +274,12 @@ async function writeCurrent(
       of((w) => w.record.validTo),
       of((w) => factOf(keys, model, w)),
       of((w) => w.content),
-      ...[0, 1, 2, 3, 4, 5].map((i) => values.map((v) => v[i] ?? null)),
+      ...[0, 1, 2, 3, 4, 5].map((i) => of((w) => w.columns?.[i] ?? null)),
     ],
   );
 }
 
 async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonly Write[], runId: number): Promise<void> {
-  const values = writes.map((w) => valuesOf(keys, model, w.record));
   const of = <T>(get: (w: Write) => T): T[] => writes.map(get);
   await sql.query(
     `insert into record_version (record_id, version, late, category, kind, publicity, source_version, deleted, fact, content, region, occurred_on,
@@ -284,7 +304,7 @@ async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonl
       of((w) => w.record.occurredOn),
       of((w) => w.record.validFrom),
       of((w) => w.record.validTo),
-      ...[0, 1, 2, 3, 4, 5].map((i) => values.map((v) => v[i] ?? null)),
+      ...[0, 1, 2, 3, 4, 5].map((i) => of((w) => w.columns?.[i] ?? null)),
     ],
   );
 }
@@ -293,9 +313,9 @@ function factOf(keys: Keys, model: Model, { record, subjectId }: Write): Buffer 
   return factKey(keys, model, { ...record, subjectId });
 }
 
-function valuesOf(keys: Keys, model: Model, record: MappedRecord): ReturnType<typeof columnsOf> {
+function valuesOf(sealer: Sealer, model: Model, record: MappedRecord): ReturnType<typeof columnsOf> {
   const category = model.categories.get(record.category);
-  return columnsOf(partValues(keys, category?.type ?? '', category?.fields ?? new Map(), record.fields));
+  return columnsOf(partValues(sealer, category?.type ?? '', category?.fields ?? new Map(), record.fields));
 }
 
 function publicityOf(model: Model, record: MappedRecord): 'public' | 'non-public' {

@@ -45,7 +45,7 @@ export async function reindexAll(
     row = result.last ?? row;
     return result;
   }, 'retired');
-  await step(() => replaceMergers(sql, keys, batch), 'retired');
+  for (const table of ARRAYS) await step(() => replaceArrays(sql, keys, table, batch), 'retired');
   for (const table of NAMING) await step(() => replaceTokens(sql, keys, table, batch), 'retired');
   await step(() => removeTokens(sql, keys, batch), 'retired');
   return done;
@@ -109,13 +109,22 @@ async function replaceKeys(sql: Sql, keys: Keys, after: number, limit: number): 
   return { read: rows.length, changed: rowCount, ...(last === undefined ? {} : { last }) };
 }
 
-async function replaceMergers(sql: Sql, keys: Keys, limit: number): Promise<{ read: number; changed: number }> {
+/** Tables whose rows hold tokens of several numbers. */
+const ARRAYS = ['subject_merge', 'issue', 'submission'] as const;
+
+async function replaceArrays(
+  sql: Sql,
+  keys: Keys,
+  table: (typeof ARRAYS)[number],
+  limit: number,
+): Promise<{ read: number; changed: number }> {
   const { rows } = await sql.query<{ id: number; tokens: Buffer[] }>(
-    'select id, tokens from subject_merge where exists (select from unnest(tokens) t where get_byte(t, 0) < $1) order by id limit $2',
+    `select id, tokens from ${table} where exists (select from unnest(tokens) t where get_byte(t, 0) < $1) order by id limit $2`,
     [oldestLive(keys), limit],
   );
   const fresh = (tokens: Buffer[]) => tokens.map((token) => liveForms(keys, token)[0] ?? token);
-  for (const { id, tokens } of rows) await sql.query('update subject_merge set tokens = $2 where id = $1', [id, fresh(tokens)]);
+  for (const { id, tokens } of rows)
+    await sql.query(`update ${table} set tokens = $2 where id = $1 and tokens = $3`, [id, fresh(tokens), tokens]);
   return { read: rows.length, changed: rows.length };
 }
 
@@ -156,7 +165,7 @@ export async function indexedUnder(sql: Sql): Promise<{ table: string; key: stri
     `select place as table, 'b' || generation as key, count(*)::int as values from (
        select 'subject_identifier' as place, get_byte(token, 0) as generation from subject_identifier
        union all select 'record', ${KEY_GENERATION} from record where ${IS_HIDDEN}
-       union all select 'subject_merge', get_byte(t, 0) from subject_merge, unnest(tokens) t
+       ${ARRAYS.map((table) => `union all select '${table}', get_byte(t, 0) from ${table}, unnest(tokens) t`).join('\n       ')}
        ${NAMING.map((table) => `union all select '${table}', get_byte(token, 0) from ${table}`).join('\n       ')}) tokens group by 1, 2 order by 1, 2`,
   );
   return rows;

@@ -1,5 +1,5 @@
 import type { Sql } from './sql.ts';
-import { SubjectRace } from './subjects.ts';
+import { SubjectRace } from './race.ts';
 
 const MOST_ATTEMPTS = 8;
 

@@ -9,6 +9,8 @@ export interface SubjectRow {
   kind: SubjectKind;
   region: string | null;
   roles: string[];
+  /** Of a person whose information may only be kept, or was erased (PIPL 47): then nothing else of it is shown. */
+  withheld: 'restricted' | 'erased' | null;
   fields: Record<string, FieldValue>;
 }
 

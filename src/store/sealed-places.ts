@@ -1,4 +1,5 @@
 import type { Model } from '../model/types.ts';
+import { subjectKeyContext } from './keys.ts';
 
 /** A column that holds sealed values: where they lie, and the context each is bound to. */
 export interface SealedPlace {
@@ -41,6 +42,14 @@ export const SEALED_PLACES: readonly SealedPlace[] = [
     form: 'text',
     of: ['connector', 'stream'],
     context: (_model, row) => issueContext(String(row['connector']), String(row['stream'])),
+  },
+  {
+    table: 'subject_key',
+    column: 'wrapped',
+    key: ['subject_id'],
+    form: 'text',
+    of: ['subject_id'],
+    context: (_model, row) => subjectKeyContext(Number(row['subject_id'])),
   },
   { table: 'submission', column: 'sealed', key: ['id'], form: 'text', of: [], context: () => SUBMISSION_CONTEXT },
   { table: 'consent', column: 'sealed', key: ['id'], form: 'text', of: [], context: () => CONSENT_CONTEXT },

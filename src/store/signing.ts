@@ -48,16 +48,35 @@ export function openSigner(keyId: string, privateKey: string): Signer {
  * a key of another kind throws an Error.
  */
 export function verifySignature(publicKey: string, data: Buffer, signature: Buffer): boolean {
-  const key = createPublicKey(publicKey);
-  if (algorithmOf(key) === 'ed25519') return verify(null, data, key, signature);
+  const opened = openedKey(publicKey);
+  if (opened.point === undefined) return verify(null, data, opened.key, signature);
   const numbers = numbersOf(signature);
   if (numbers === undefined) return false;
   try {
-    return sm2.doVerifySignature(data, numbers.toString('hex'), pointOf(key), { hash: true, userId: USER_ID });
+    return sm2.doVerifySignature(data, numbers.toString('hex'), opened.point, { hash: true, userId: USER_ID });
   } catch {
     // A number out of range.
     return false;
   }
+}
+
+interface Opened {
+  key: KeyObject;
+  /** Of an SM2 key, with its multiples: with them a signature is verified five times as fast. */
+  point: ReturnType<typeof sm2.precomputePublicKey> | undefined;
+}
+/** A deployment has a handful of signing keys; whoever brings more of them only loses the speed. */
+const MOST_OPENED = 32;
+const openedKeys = new Map<string, Opened>();
+
+function openedKey(publicKey: string): Opened {
+  const known = openedKeys.get(publicKey);
+  if (known !== undefined) return known;
+  const key = createPublicKey(publicKey);
+  const opened = { key, point: algorithmOf(key) === 'sm2' ? sm2.precomputePublicKey(pointOf(key)) : undefined };
+  if (openedKeys.size >= MOST_OPENED) openedKeys.clear();
+  openedKeys.set(publicKey, opened);
+  return opened;
 }
 
 /** DER of r and s, 32 bytes each. The library's own reading takes changed headers too, so that one signature would have many forms. */

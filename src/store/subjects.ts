@@ -1,20 +1,23 @@
 import type { MappedRecord } from '../mapping/record.ts';
-import type { FieldValue, Model, SubjectKind } from '../model/types.ts';
-import type { Keys } from './keys.ts';
+import type { Model } from '../model/types.ts';
+import { type Keys, type SubjectKey, Unreadable } from './keys.ts';
 import { mergeSubjects } from './merge.ts';
 import { noteOwn, type Parted, partedOf } from './merged.ts';
+import { SubjectRace } from './race.ts';
 import type { Sql } from './sql.ts';
-import { columnsOf, partValues } from './values.ts';
+import { insertSubjectKeys, type SealerOf, sealersOf } from './subject-keys.ts';
+import { describe, type Told, toldOf } from './told.ts';
 
 /** A page's records found or made their subjects: the id per record, or the reason why one cannot have one. */
 export interface Resolution {
   subjectOf: Map<MappedRecord, number>;
   /** Records whose identifiers belong to different subjects: never merged by guess, the record is refused. */
   conflicts: MappedRecord[];
+  /** Records of a subject that is only kept, or was erased (PIPL 47): nothing more is taken of it. */
+  withheld: MappedRecord[];
+  /** Seals what is stored of a subject of `subjectOf`. */
+  sealerOf: SealerOf;
 }
-
-/** Another transaction made or merged a subject of this page at the same moment: roll back and do the page again. */
-export class SubjectRace extends Error {}
 
 /**
  * One subject per statutory code (HN-13), found by any identifier the record brings, made when none is known. Runs inside the page's
@@ -24,10 +27,12 @@ export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, record
   const tokens = new Map<string, Buffer[]>();
   for (const record of records)
     for (const id of record.subject.identifiers) tokens.set(identifierKey(id), keys.blindForms(identifierDomain(id.scheme), id.code));
-  const known = await sql.query<{ token: Buffer; subject_id: number }>(
-    'select token, subject_id from subject_identifier where token = any($1)',
+  const known = await sql.query<{ token: Buffer; subject_id: number; withheld: boolean }>(
+    `select i.token, i.subject_id, s.withheld is not null as withheld
+     from subject_identifier i join subject s on s.id = i.subject_id where i.token = any($1)`,
     [[...tokens.values()].flat()],
   );
+  const closed = new Set(known.rows.filter((row) => row.withheld).map((row) => row.subject_id));
   const byToken = new Map(known.rows.map((row) => [row.token.toString('hex'), row.subject_id]));
   const owner = new Map<string, number | Draft>();
   for (const [key, forms] of tokens) {
@@ -41,11 +46,16 @@ export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, record
   const attached: { id: Identifier; owner: number | Draft }[] = [];
   const resolved = new Map<MappedRecord, number | Draft>();
   const conflicts: MappedRecord[] = [];
+  const withheld: MappedRecord[] = [];
   const merges: { from: number; into: number }[] = [];
   for (const record of records) {
     const ids = record.subject.identifiers;
     const owners = new Set(ids.map((id) => owner.get(identifierKey(id))).filter((o) => o !== undefined));
     const fresh = ids.filter((id) => !owner.has(identifierKey(id)));
+    if ([...owners].some((one) => typeof one === 'number' && closed.has(one))) {
+      withheld.push(record);
+      continue;
+    }
     const one = owners.size > 1 ? mergeable([...owners], fresh, schemesOf, parted) : [...owners][0];
     // A subject has one code of a statutory kind: a second one is somebody else's, whatever platform code they share.
     if (one === 'conflict' || (one !== undefined && fresh.some((id) => STATUTORY.has(id.scheme) && schemesOf(one).has(id.scheme)))) {
@@ -72,13 +82,15 @@ export async function resolveSubjects(sql: Sql, keys: Keys, model: Model, record
   const ids = await nextIds(sql, 'subject_id_seq', drafts.length);
   drafts.forEach((draft, i) => (draft.id = ids[i] ?? 0));
   const subjectOf = new Map([...resolved].map(([record, o]) => [record, idOf(o)]));
-  const told = toldOf(keys, model, subjectOf);
+  const { sealerOf, made } = await sealersFor(sql, keys, drafts, subjectOf);
+  const told = toldOf(sealerOf, model, subjectOf);
   await insertSubjects(sql, drafts, told);
+  await insertSubjectKeys(sql, made);
   for (const { from, into } of merges) await mergeSubjects(sql, keys, model, from, into);
   await attach(sql, keys, model, attached);
   for (const { id } of drafts) told.delete(id);
   await describe(sql, keys, model, told, await noteOwn(sql, subjectOf, (id) => tokens.get(identifierKey(id)) ?? []));
-  return { subjectOf, conflicts };
+  return { subjectOf, conflicts, withheld, sealerOf };
 }
 
 interface Identifier {
@@ -120,6 +132,34 @@ async function schemesHeld(sql: Sql, ids: readonly number[]): Promise<Map<number
     [ids],
   );
   return new Map(rows.map((row) => [row.subject_id, new Set(row.schemes)]));
+}
+
+/** Keys are made with the persons they belong to; `made` are those, wrapped, to be written after their rows. */
+async function sealersFor(
+  sql: Sql,
+  keys: Keys,
+  drafts: readonly Draft[],
+  subjectOf: ReadonlyMap<MappedRecord, number>,
+): Promise<{ sealerOf: SealerOf; made: Map<number, string> }> {
+  const fresh = new Map<number, SubjectKey>();
+  const made = new Map<number, string>();
+  for (const { id, record } of drafts) {
+    if (record.subject.kind !== 'person') continue;
+    const { wrapped, key } = keys.newSubjectKey(id);
+    fresh.set(id, key);
+    made.set(id, wrapped);
+  }
+  const persons = [...subjectOf].filter(([record, id]) => record.subject.kind === 'person' && !fresh.has(id)).map(([, id]) => id);
+  const known = await sealersOf(sql, keys, persons);
+  const sealerOf: SealerOf = (id) => {
+    try {
+      return fresh.get(id) ?? known(id);
+    } catch (error) {
+      if (error instanceof Unreadable && error.why === 'erased') throw new SubjectRace(error.message, { cause: error });
+      throw error;
+    }
+  };
+  return { sealerOf, made };
 }
 
 const idOf = (owner: number | Draft) => (typeof owner === 'number' ? owner : owner.id);
@@ -188,122 +228,6 @@ async function attach(sql: Sql, keys: Keys, model: Model, attached: { id: Identi
 function isReadable(model: Model, scheme: string): boolean {
   const fields = [...model.subjects.values()].map((type) => type.fields.get(type.identifiers.get(scheme) ?? ''));
   return fields.every((field) => field === undefined || field.sensitivity === 'open' || field.sensitivity === 'internal');
-}
-
-/** What the records of a page tell of one subject. */
-interface Told {
-  registered: boolean;
-  region: string | null;
-  roles: Set<string>;
-  columns: ReturnType<typeof columnsOf>;
-}
-
-/** Identifier fields, roles, region, and the name – of a registration, or the first one told. */
-function toldOf(keys: Keys, model: Model, subjectOf: ReadonlyMap<MappedRecord, number>): Map<number, Told> {
-  const drafts = new Map<number, Omit<Told, 'columns'> & { kind: SubjectKind; values: Record<string, FieldValue> }>();
-  for (const [record, id] of subjectOf) {
-    const registered = record.category === 1;
-    const entry = drafts.get(id) ?? { kind: record.subject.kind, values: {}, roles: new Set<string>(), region: null, registered: false };
-    const type = model.subjects.get(record.subject.kind);
-    for (const identifier of record.subject.identifiers) {
-      const field = type?.identifiers.get(identifier.scheme);
-      if (field !== undefined) entry.values[field] = identifier.code;
-    }
-    if (record.subject.name !== null && (registered || entry.values['name'] === undefined)) entry.values['name'] = record.subject.name;
-    entry.region = registered ? (record.subject.region ?? entry.region) : (entry.region ?? record.subject.region);
-    entry.registered ||= registered;
-    for (const role of record.subject.roles) entry.roles.add(role);
-    drafts.set(id, entry);
-  }
-  return new Map(
-    [...drafts].map(([id, { kind, values, ...rest }]) => {
-      const type = model.subjects.get(kind);
-      return [id, { ...rest, columns: columnsOf(partValues(keys, type?.type ?? '', type?.fields ?? new Map(), values)) }];
-    }),
-  );
-}
-
-/** Adds what the records tell to subjects that were known before. */
-async function describe(sql: Sql, keys: Keys, model: Model, told: ReadonlyMap<number, Told>, renamed: ReadonlySet<number>): Promise<void> {
-  if (told.size === 0) return;
-  const ids = [...told.keys()].sort((a, b) => a - b);
-  // Held until the page is committed: what another page tells of these subjects meanwhile would be lost, and its records left in the old region.
-  const held = await sql.query<Held>(
-    'select id, kind, sealed, merged_into is not null as merged from subject where id = any($1) order by id for no key update',
-    [ids],
-  );
-  if (held.rows.some((row) => row.merged)) throw new SubjectRace('a subject of this page became one with another at the same moment');
-  const heldOf = new Map(held.rows.map((row) => [row.id, row]));
-  const rows = ids.map((id) => told.get(id)).filter((e) => e !== undefined);
-  const column = (i: number) => rows.map((e) => e.columns[i] ?? null);
-  const wins = ids.map((id) => told.get(id)?.registered === true || renamed.has(id));
-  const sealed = rows.map((e, i) => (wins[i] ? sealedAnew(keys, model, heldOf.get(ids[i] ?? 0), e.columns[SEALED]) : e.columns[SEALED]));
-  // A name or region once taken from a registration is replaced only by a registration; a field once known is never blanked.
-  const { rows: changed } = await sql.query<{ id: number }>(
-    `with told as (
-       select * from unnest($1::bigint[], $2::bool[], $3::text[], $4::jsonb[], $5::jsonb[], $6::jsonb[], $7::jsonb[], $8::jsonb[], $9::jsonb[], $10::text[], $11::bool[])
-         as t(id, registered, region, open, internal, commercial, personal, sealed, masks, roles, wins)),
-     next as (
-       select s.id,
-         case when t.registered or not s.named_by_registration and s.region is null then coalesce(t.region, s.region) else s.region end as region,
-         ${CLASS_COLUMNS.map((c) => `${merge(c)} as ${c}`).join(', ')},
-         (select coalesce(array_agg(distinct r order by r), '{}') from unnest(s.roles || string_to_array(nullif(t.roles, ''), ',')) r) as roles,
-         s.named_by_registration or t.registered as named
-       from told t join subject s on s.id = t.id)
-     update subject s set region = n.region, roles = n.roles, named_by_registration = n.named, changed_at = now(),
-       ${CLASS_COLUMNS.map((c) => `${c} = n.${c}`).join(', ')}
-     from next n where s.id = n.id and (s.region, s.roles, s.named_by_registration, s.open, s.internal, s.commercial, s.personal, s.sealed, s.masks)
-       is distinct from (n.region, n.roles, n.named, n.open, n.internal, n.commercial, n.personal, n.sealed, n.masks)
-     returning s.id`,
-    [
-      ids,
-      rows.map((e) => e.registered),
-      rows.map((e) => e.region),
-      ...[0, 1, 2, 3].map(column),
-      sealed,
-      column(5),
-      rows.map((e) => [...e.roles].join(',')),
-      wins,
-    ],
-  );
-  if (changed.length === 0) return;
-  // A record whose source tells no region lies where its subject lies: own-region rules follow the subject.
-  await sql.query(
-    `update record r set region = s.region from subject s
-     where r.subject_id = s.id and s.id = any($1) and r.region_inherited and r.region is distinct from s.region`,
-    [changed.map((row) => row.id)],
-  );
-}
-
-const CLASS_COLUMNS = ['open', 'internal', 'commercial', 'personal', 'sealed', 'masks'] as const;
-const SEALED = 4;
-
-/**
- * Sealing the same value twice gives two texts: a value that is told again keeps the text it has, so that the row changes only when the value does.
- */
-function sealedAnew(keys: Keys, model: Model, held: Held | undefined, told: string | null): string | null {
-  const type = model.subjects.get(held?.kind ?? 'person')?.type ?? '';
-  if (told === null || !held?.sealed) return told;
-  const values = JSON.parse(told) as Record<string, string>;
-  for (const [name, text] of Object.entries(values)) {
-    const before = held.sealed[name];
-    const context = `${type}.${name}`;
-    if (before !== undefined && keys.open(before, context) === keys.open(text, context)) values[name] = before;
-  }
-  return JSON.stringify(values);
-}
-
-interface Held {
-  id: number;
-  kind: SubjectKind;
-  sealed: Record<string, string> | null;
-  merged: boolean;
-}
-
-/** What is known wins over what is told, unless a registration tells it, or the name that is known was another's. */
-function merge(column: string): string {
-  const both = `case when t.wins then coalesce(s.${column}, '{}') || coalesce(t.${column}, '{}') else coalesce(t.${column}, '{}') || coalesce(s.${column}, '{}') end`;
-  return column === 'open' ? both : `nullif(${both}, '{}'::jsonb)`;
 }
 
 /** Codes of a scheme the hub knows, in order after `after`: what streams that ask per subject are driven by. Only schemes whose codes may be read. */

@@ -4,10 +4,13 @@ import { ENTRY_KEYS, MANUAL, manualStreamId } from '../model/manual.ts';
 import type { Model, PullStream } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { enqueue } from './outbox.ts';
+import { personTokens, sealPersonal } from './personal.ts';
 import { storeRecords } from './records.ts';
 import { transactionOf } from './repeat.ts';
 import { SUBMISSION_CONTEXT } from './sealed-places.ts';
 import type { Sql } from './sql.ts';
+import { openerOf, sealersOf } from './subject-keys.ts';
+import { identifierDomain } from './subjects.ts';
 
 /** Who acts on an entry: the query log and the table name the same person. */
 export interface Actor {
@@ -49,27 +52,25 @@ const COLUMNS = `id, category, kind, region, basis, route, state, entered_name a
 
 /**
  * Takes an entry after the checks that every platform's record must pass. It has no effect: no record, no archive, no push, until it is approved.
- * Throws `Refused` ENTRY_REFUSED with the rule and the field at fault, or REGION_DENIED outside the actor's region.
+ * Throws `Refused` ENTRY_REFUSED with the rule and the field at fault, REGION_DENIED outside the actor's region, or SUBJECT_WITHHELD.
  */
 export async function enterSubmission(sql: Sql, keys: Keys, model: Model, actor: Actor, entry: Entry, today: string): Promise<Submission> {
-  mapEntry(model, entry, 'check', today);
+  const { record } = mapEntry(model, entry, 'check', today);
   const region = entry.values[ENTRY_KEYS.region] ?? '';
   if (!region.startsWith(actor.region))
     throw new Refused('REGION_DENIED', '只能录入本辖区的信用信息', { status: 403, details: { article: 'HN-6.2' } });
+  // The subject may have a number whose form says nothing, a passport's; others may stand in the fields.
+  const named = record.subject.kind === 'person' ? record.subject.identifiers : [];
+  const tokens = [
+    ...named.map(({ scheme, code }) => keys.blindToken(identifierDomain(scheme), code)),
+    ...personTokens(keys, Object.values(entry.values)),
+  ];
+  const [personal] = await sealPersonal(sql, keys, [{ text: JSON.stringify(entry.values), tokens }], SUBMISSION_CONTEXT);
+  if (!personal?.sealed) throw withheld();
   const { rows } = await sql.query<Submission>(
-    `insert into submission (category, kind, region, sealed, basis, route, entered_by, entered_name, entered_department)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning ${COLUMNS}`,
-    [
-      entry.category,
-      entry.kind,
-      region,
-      keys.seal(JSON.stringify(entry.values), SUBMISSION_CONTEXT),
-      entry.basis,
-      entry.route,
-      actor.id,
-      actor.name,
-      actor.department,
-    ],
+    `insert into submission (category, kind, region, sealed, tokens, basis, route, entered_by, entered_name, entered_department)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning ${COLUMNS}`,
+    [entry.category, entry.kind, region, personal.sealed, tokens, entry.basis, entry.route, actor.id, actor.name, actor.department],
   );
   return only(rows);
 }
@@ -87,7 +88,7 @@ export async function reviewSubmission(
   today: string,
 ): Promise<Submission> {
   return transactionOf(sql, async (tx) => {
-    const { rows } = await tx.query<Submission & { sealed: string; entered_by: string }>(
+    const { rows } = await tx.query<Submission & { sealed: string | null; entered_by: string }>(
       `select ${COLUMNS}, sealed, entered_by from submission where id = $1 and starts_with(region, $2) for update`,
       [review.id, actor.region],
     );
@@ -120,14 +121,28 @@ export async function listSubmissions(
   return rows;
 }
 
-async function storeApproved(sql: Sql, keys: Keys, model: Model, found: Submission & { sealed: string }, today: string): Promise<number> {
-  const values = JSON.parse(keys.open(found.sealed, SUBMISSION_CONTEXT)) as Record<string, string>;
+const withheld = () => new Refused('SUBJECT_WITHHELD', '该信用主体的个人信息已删除或仅限存储', { details: { article: 'PIPL-47' } });
+
+async function storeApproved(
+  sql: Sql,
+  keys: Keys,
+  model: Model,
+  found: Submission & { sealed: string | null },
+  today: string,
+): Promise<number> {
+  const text = found.sealed === null ? undefined : (await openerOf(sql, keys, [found.sealed]))(found.sealed, SUBMISSION_CONTEXT);
+  if (text === undefined) throw withheld();
+  const values = JSON.parse(text) as Record<string, string>;
   const { stream, record } = mapEntry(model, { category: found.category, kind: found.kind, values }, String(found.id), today);
   // The ledger knows no run of a person: 0 says so, and the submission says who.
   const result = await storeRecords(sql, keys, model, stream, [record], { id: 0, today });
+  if (result.withheld.length > 0) throw withheld();
   const [stored] = result.changed;
   if (stored === undefined) throw new Refused('ENTRY_REFUSED', '主体标识分属不同的信用主体', { details: { rule: 'identifier-conflict' } });
   await enqueue(sql, model, result.changed);
+  // Entered before the hub knew the person: from now on it lies under the person's key like the record.
+  const sealer = (await sealersOf(sql, keys, [stored.subjectId]))(stored.subjectId);
+  await sql.query('update submission set sealed = $2 where id = $1', [found.id, sealer.seal(text, SUBMISSION_CONTEXT)]);
   return stored.recordId;
 }
 

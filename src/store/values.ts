@@ -1,6 +1,6 @@
 import { maskText } from '../access/mask.ts';
 import type { Field, FieldValue } from '../model/types.ts';
-import type { Keys } from './keys.ts';
+import type { Sealer } from './keys.ts';
 
 /** The values of a record or subject as they lie in their row: one object per sensitivity class, and what a masked caller sees. */
 export interface StoredValues {
@@ -17,7 +17,7 @@ export interface StoredValues {
  * type are left out: "nothing there" has one form.
  */
 export function partValues(
-  keys: Keys,
+  sealer: Sealer,
   type: string,
   fields: ReadonlyMap<string, Field>,
   values: Readonly<Record<string, FieldValue>>,
@@ -27,7 +27,7 @@ export function partValues(
     const field = fields.get(name);
     if (field === undefined || value === null) continue;
     if (field.mask !== undefined && typeof value === 'string') parts.masks[name] = maskText(field.mask, value);
-    if (field.sensitivity === 'identity') parts.sealed[name] = keys.seal(String(value), `${type}.${name}`);
+    if (field.sensitivity === 'identity') parts.sealed[name] = sealer.seal(String(value), `${type}.${name}`);
     else parts[field.sensitivity][name] = value;
   }
   return parts;

@@ -6,6 +6,7 @@ import type { Keys } from './keys.ts';
 import { revealCursor } from './opaque.ts';
 import { MAX_PAGE, type Shown } from './rows.ts';
 import type { Sql } from './sql.ts';
+import { type Opener, openerOf, sealedIn } from './subject-keys.ts';
 
 /** What every read of one grant shares: the connection, the keys, the grant, and the account of what was shown. */
 export interface View {
@@ -28,11 +29,19 @@ function isGiven(decision: Decision | undefined): boolean {
   return decision !== undefined && decision.access !== 'deny';
 }
 
-/** Opens sealed values and accounts for the coordinates that were really returned. */
-export function openFields(view: View, type: string, fields: Record<string, FieldValue | { sealed: string }>): Record<string, FieldValue> {
+/** Fields as `fieldsSql` gives them. */
+export type SealedFields = Record<string, FieldValue | { sealed: string }>;
+
+/** An opener for the sealed values of these rows. */
+export function openerFor(view: View, rows: readonly { fields: SealedFields }[]): Promise<Opener> {
+  return openerOf(view.sql, view.keys, sealedIn(rows.map((row) => row.fields)));
+}
+
+/** Opens sealed values – null where the key was destroyed – and accounts for the coordinates that were really returned. */
+export function openFields(view: View, open: Opener, type: string, fields: SealedFields): Record<string, FieldValue> {
   const result: Record<string, FieldValue> = {};
   for (const [name, value] of Object.entries(fields)) {
-    result[name] = typeof value === 'object' && value !== null ? view.keys.open(value.sealed, `${type}.${name}`) : value;
+    result[name] = typeof value === 'object' && value !== null ? (open(value.sealed, `${type}.${name}`) ?? null) : value;
     view.shown.coordinates.add(`${type}.${name}`);
   }
   return result;

@@ -8,6 +8,7 @@ import { type CompiledMapping, compileMapping } from '../../src/mapping/compile.
 import { contentOf, type MappedRecord } from '../../src/mapping/record.ts';
 import type { Field, FieldValue, Model, PullStream } from '../../src/model/types.ts';
 import type { Keys } from '../../src/store/keys.ts';
+import { type Opener, openerOf } from '../../src/store/subject-keys.ts';
 import { storedKey } from '../../src/store/records.ts';
 import type { Sql } from '../../src/store/sql.ts';
 
@@ -76,10 +77,10 @@ export function openOracle(model: Model, keys: Keys, streamOf: (name: string) =>
     };
   }
 
-  function valuesOf(row: Held): string {
+  function valuesOf(row: Held, open: Opener): string {
     const { type = '', fields } = model.categories.get(row.category) ?? {};
     const plain = [row.open, row.internal, row.commercial, row.personal].flatMap((part) => Object.entries(part ?? {}));
-    const opened = Object.entries(row.sealed ?? {}).map(([name, text]) => [name, keys.open(text, `${type}.${name}`)] as const);
+    const opened = Object.entries(row.sealed ?? {}).map(([name, text]) => [name, open(text, `${type}.${name}`) ?? null] as const);
     const known = [...plain, ...opened].filter(([name]) => fields?.has(name) ?? false);
     return textOf(row.deleted, [row.occurred_on, row.valid_from, row.valid_to], known);
   }
@@ -92,6 +93,11 @@ export function openOracle(model: Model, keys: Keys, streamOf: (name: string) =>
     const versions = await sql.query<{ record_id: number; version: string | null; content: string }>(
       `select record_id, source_version as version, encode(content, 'hex') as content from record_version order by record_id, version`,
     );
+    const open = await openerOf(
+      sql,
+      keys,
+      held.rows.flatMap((row) => Object.values(row.sealed ?? {})),
+    );
     const history = Map.groupBy(versions.rows, (row) => row.record_id);
     const records = new Map(held.rows.map((row) => [row.name, row]));
     const verdict: Verdict = { compared: records.size, refused, missing: [], stale: [], doubled: [], expected: {}, held: {} };
@@ -99,7 +105,7 @@ export function openOracle(model: Model, keys: Keys, streamOf: (name: string) =>
       const record = records.get(name);
       const newest = newestOf(all);
       if (record === undefined) verdict.missing.push(name);
-      else if (record.content !== newest.content || valuesOf(record) !== newest.values) verdict.stale.push(name);
+      else if (record.content !== newest.content || valuesOf(record, open) !== newest.values) verdict.stale.push(name);
     }
     for (const [name, record] of records) {
       const sent = new Set(told.get(name)?.map(nameOf));
@@ -110,7 +116,7 @@ export function openOracle(model: Model, keys: Keys, streamOf: (name: string) =>
       [...told].map(([name, all]) => ({ name, ...newestOf(all) })),
       (one) => one.values,
     );
-    verdict.held = checksums(held.rows, valuesOf);
+    verdict.held = checksums(held.rows, (row) => valuesOf(row, open));
     return verdict;
   }
 

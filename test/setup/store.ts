@@ -8,6 +8,7 @@ import { type Keys, newKeyRing, openKeys } from '../../src/store/keys.ts';
 import { applyPage, type MappedPage, type PageResult } from '../../src/store/page.ts';
 import { beginRun, type HeldRun } from '../../src/store/runs.ts';
 import { openPool, type Pool } from '../../src/store/sql.ts';
+import { openerOf } from '../../src/store/subject-keys.ts';
 import { freshDatabase } from './database.ts';
 
 export const MODEL: Model = loadModel(fileURLToPath(new URL('../../schema', import.meta.url)));
@@ -29,6 +30,11 @@ export async function openStore(ring = newKeyRing()): Promise<Store> {
     await database.drop();
   };
   return { url: database.url, pool, keys: openKeys(ring), drop };
+}
+
+/** A sealed value as the hub opens it; undefined when the key of its subject was destroyed. */
+export async function openSealed({ pool, keys }: Store, sealed: string | undefined, context: string): Promise<string | undefined> {
+  return (await openerOf(pool, keys, [sealed ?? '']))(sealed ?? '', context);
 }
 
 export function pullStreamOf(name: string): PullStream {

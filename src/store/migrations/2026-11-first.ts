@@ -4,6 +4,7 @@ import { CORE_DDL } from './core-ddl.ts';
 import { DICTIONARY_DDL } from './dictionary-ddl.ts';
 import { FEEDBACK_DDL } from './feedback-ddl.ts';
 import { DOCUMENT_DDL } from './document-ddl.ts';
+import { ERASURE_DDL } from './erasure-ddl.ts';
 import { LOG_DDL } from './log-ddl.ts';
 import { LOG_WORK_DDL } from './log-work-ddl.ts';
 import { MODEL_DDL } from './model-ddl.ts';
@@ -16,6 +17,7 @@ import { wallDdl } from './wall-ddl.ts';
 const PARTS: readonly (readonly string[])[] = [
   CORE_DDL,
   FEEDBACK_DDL,
+  ERASURE_DDL,
   DICTIONARY_DDL,
   LOG_DDL,
   SEAL_DDL,

@@ -13,6 +13,7 @@ export const CORE_DDL: readonly string[] = [
      region text, roles text[] not null default '{}',
      ${CLASSES},
      named_by_registration boolean not null default false, merged_into bigint references subject,
+     withheld text check (withheld in ('restricted', 'erased')),
      created_at timestamptz not null default now(), changed_at timestamptz not null default now())`,
   `create index subject_region on subject (kind, region text_pattern_ops, id)`,
   `create index subject_name on subject ((open->>'name'))`,
@@ -38,7 +39,7 @@ export const CORE_DDL: readonly string[] = [
      category smallint not null check (category between 1 and 12), kind text not null, publicity text not null,
      region text, region_inherited boolean not null default false,
      connector text not null, stream text not null, source_key text not null,
-     source_version text, version int not null default 1, deleted boolean not null default false,
+     source_version text, version int not null default 1, deleted boolean not null default false, withheld boolean not null default false,
      ordered_on date not null, occurred_on date, valid_from date, valid_to date,
      fact bytea not null, content bytea not null,
      ${CLASSES},
@@ -78,11 +79,13 @@ export const CORE_DDL: readonly string[] = [
      id bigint generated always as identity primary key,
      connector text not null, stream text not null, fingerprint bytea not null,
      rule text not null, at text not null, place text not null, reason text not null, refused boolean not null,
-     raw text, state text not null default 'open' check (state in ('open', 'fixed', 'dismissed')),
+     raw text, tokens bytea[] not null default '{}', state text not null default 'open' check (state in ('open', 'fixed', 'dismissed')),
      seen int not null default 1, first_run bigint not null, last_run bigint not null,
      resolution text, handled_by text,
      created_at timestamptz not null default now(), changed_at timestamptz not null default now(),
      unique (connector, stream, fingerprint, rule, place))`,
+  // Persons whose numbers a raw record holds: what is erased with them.
+  `create index issue_tokens on issue using gin (tokens) where tokens <> '{}'`,
   `create table outbox (
      id bigint generated always as identity primary key,
      connector text not null, stream text not null, record_id bigint not null, version int not null, subject_id bigint not null,
@@ -100,7 +103,7 @@ export const CORE_DDL: readonly string[] = [
   // Manual entry and self-declared information (HN-6.2, HN-16(1)): nothing here is credit information before a second person approves it.
   `create table submission (
      id bigint generated always as identity primary key,
-     category smallint not null, kind text not null, region text not null, sealed text not null,
+     category smallint not null, kind text not null, region text not null, sealed text, tokens bytea[] not null default '{}',
      basis text not null, route text not null,
      entered_by text not null, entered_name text not null, entered_department text not null, entered_at timestamptz not null default now(),
      state text not null default 'entered' check (state in ('entered', 'approved', 'rejected')),

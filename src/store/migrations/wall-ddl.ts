@@ -49,15 +49,15 @@ const pick = (r: string, type: string, column: string) => `case when (select wal
 const fieldsOf = (r: string, type: string, held: string) => `left join lateral (
     select ${ALL_CLASSES.map((column) => pick(r, type, column)).join(', ')} from wall.scopes() s where ${held}) f on true`;
 
-const RECORD = `id, subject_id, subject_kind, category, kind, publicity, region, connector, stream, source_version, version, deleted,
+const RECORD = `id, subject_id, subject_kind, category, kind, publicity, region, connector, stream, source_version, version, deleted, withheld,
   ordered_on, occurred_on, valid_from, valid_to, fact, recorded_at, changed_at`;
-const SUBJECT = 'id, kind, region, roles, merged_into';
-const HISTORY = `id, subject_id, subject_kind, category, kind, publicity, region, connector, stream, source_version, version, deleted, late,
+const SUBJECT = 'id, kind, region, roles, merged_into, withheld';
+const HISTORY = `id, subject_id, subject_kind, category, kind, publicity, region, connector, stream, source_version, version, deleted, withheld, late,
   occurred_on, valid_from, valid_to, fact, recorded_at, superseded_at, first_recorded_at`;
 const of = (alias: string, columns: string) => columns.replaceAll(/\w+/g, `${alias}.$&`);
 
 const VIEWS = [
-  `create view wall.subject as select ${of('t', SUBJECT)}, ${SHOWN} from public.subject t ${fieldsOf('t', 't.kind', subjectHeld('t'))}`,
+  `create view wall.subject as select ${of('t', SUBJECT)}, ${SHOWN} from public.subject t ${fieldsOf('t', 't.kind', `t.withheld is null and ${subjectHeld('t')}`)}`,
   `create view wall.record as select ${of('t', RECORD)}, ${SHOWN} from public.record t ${fieldsOf('t', 't.category::text', recordHeld('t'))}`,
   `create view wall.subject_identifier as select token, subject_id from public.subject_identifier`,
   // Of consents and cases what concerns the scopes: the statements of a read ask them too.
@@ -67,22 +67,26 @@ const VIEWS = [
   `create view wall.registered_case as select id, number, department, region, officer, closed_on from public.registered_case k
    where exists (select from wall.scopes() s where s.tie->>'by' = 'own-case' and s.tie->>'number' = k.number and s.tie->>'department' = k.department)`,
   `create view wall.case_subject as select case_id, token from public.case_subject x where exists (select from wall.registered_case k where k.id = x.case_id)`,
+  // Keys of persons, sealed under the hub's own.
+  `create view wall.subject_key as select subject_id, wrapped from public.subject_key`,
   `create view wall.relation as select id, subject_id, related_id, kind, valid_from, valid_to, record_id from public.relation`,
   // Which version was the current one at a moment hangs on versions that the scopes may not hold: when the next one came is told, and nothing else of it.
   `create view wall.record_history with (security_barrier) as
    select c.id, c.subject_id, c.subject_kind, v.category, v.kind, v.publicity, coalesce(v.region, o.region) as region, c.connector, c.stream,
-     v.source_version, v.version, v.deleted, v.late, v.occurred_on, v.valid_from, v.valid_to, v.fact, v.recorded_at,
+     v.source_version, v.version, v.deleted, c.withheld, v.late, v.occurred_on, v.valid_from, v.valid_to, v.fact, v.recorded_at,
      (select min(n.recorded_at) from public.record_version n where n.record_id = v.record_id and n.version > v.version and not n.late) as superseded_at,
      c.recorded_at as first_recorded_at, ${SHOWN}
    from public.record_version v join public.record c on c.id = v.record_id join public.subject o on o.id = c.subject_id ${fieldsOf('v', 'v.category::text', versionHeld)}
-   where exists (select from wall.scopes() s where ${versionHeld})`,
+   where not c.withheld and exists (select from wall.scopes() s where ${versionHeld})`,
 ];
 
-const GUARDED = ['subject', 'subject_identifier', 'subject_code', 'subject_merge', 'record', 'record_version', 'relation'];
+const GUARDED = ['subject', 'subject_identifier', 'subject_code', 'subject_merge', 'record', 'record_version', 'relation', 'subject_key'];
 const ROWS: Readonly<Record<string, string>> = {
   subject: `exists (select from wall.scopes() s where ${subjectHeld('subject')})`,
-  record: `exists (select from wall.scopes() s where ${recordHeld('record')})`,
+  // Nothing of a person whose information may only be kept, or was erased (PIPL 47).
+  record: `not withheld and exists (select from wall.scopes() s where ${recordHeld('record')})`,
   subject_identifier: 'exists (select from public.subject t where t.id = subject_identifier.subject_id)',
+  subject_key: 'exists (select from public.subject t where t.id = subject_key.subject_id)',
   relation: 'exists (select from public.record t where t.id = relation.record_id and not t.deleted)',
 };
 
@@ -125,17 +129,19 @@ export function wallDdl(ddl: readonly string[]): string[] {
     `grant select (${SUBJECT}, ${ALL_CLASSES.join(', ')}) on subject to ${VIEWER}`,
     `grant select (${RECORD}, ${ALL_CLASSES.join(', ')}) on record to ${VIEWER}`,
     `grant select (token, subject_id) on subject_identifier to ${VIEWER}`,
+    `grant select (subject_id, wrapped) on subject_key to ${VIEWER}`,
     `grant select on relation, consent, registered_case, case_subject to ${VIEWER}`,
     ...[...READERS].flatMap(([role, classes]) => [
       `grant select (${[SUBJECT, 'open', ...classes].join(', ')}) on wall.subject to ${role}`,
       `grant select (${[RECORD, 'open', ...classes].join(', ')}) on wall.record to ${role}`,
       `grant select (${[HISTORY, 'open', ...classes].join(', ')}) on wall.record_history to ${role}`,
+      ...(classes.includes('sealed') ? [`grant select on wall.subject_key to ${role}`] : []),
     ]),
     `grant select on wall.subject_identifier, wall.relation, wall.consent, wall.registered_case, wall.case_subject to ${readers}`,
     ...tables.filter((table) => !log.includes(table)).map((table) => `grant select, insert, update, delete on ${table} to ${WRITER}`),
     ...sequences.map((sequence) => `grant usage on sequence ${sequence} to ${WRITER}`),
     ...logGrants(log),
-    ...['subject', 'record', 'subject_identifier', 'relation', 'consent', 'registered_case', 'case_subject'].map(
+    ...['subject', 'record', 'subject_identifier', 'subject_key', 'relation', 'consent', 'registered_case', 'case_subject'].map(
       (view) => `alter view wall.${view} owner to ${VIEWER}`,
     ),
     `alter view wall.record_history owner to ${OWNER}`,

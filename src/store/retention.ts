@@ -1,0 +1,31 @@
+import type { Model } from '../model/types.ts';
+import type { Sql } from './sql.ts';
+
+/**
+ * Until when the law wants something of these subjects kept: the latest end of the terms of their records (`retention` of the kinds), and the article
+ * that sets it. Undefined when no term runs on `today`.
+ */
+export async function keepUntil(
+  sql: Sql,
+  model: Model,
+  subjects: readonly number[],
+  today: string,
+): Promise<{ day: string; article: string } | undefined> {
+  const { rows } = await sql.query<{ category: number; kind: string; occurred: string; ended: string }>(
+    `select category, kind, max(coalesce(occurred_on, valid_from, ordered_on)) as occurred,
+       max(coalesce(valid_to, occurred_on, valid_from, ordered_on)) as ended
+     from record where subject_id = any($1) and not deleted group by 1, 2`,
+    [subjects],
+  );
+  const terms = rows.flatMap((row) => {
+    const retention = model.categories.get(row.category)?.kinds.get(row.kind)?.retention;
+    return retention === undefined ? [] : [{ day: yearsLater(row[retention.from], retention.years), article: retention.article }];
+  });
+  return terms.filter(({ day }) => day >= today).toSorted((a, b) => (a.day < b.day ? 1 : -1))[0];
+}
+
+/** The same day some years later; of a 29 February in a common year the first of March. */
+function yearsLater(day: string, years: number): string {
+  const [year = 0, month = 1, date = 1] = day.split('-').map(Number);
+  return new Date(Date.UTC(year + years, month - 1, date)).toISOString().slice(0, 10);
+}
