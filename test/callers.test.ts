@@ -58,7 +58,7 @@ beforeAll(async () => {
     now: () => new Date(),
     onError: (error) => void hub.faults.push(error),
   });
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   revoked.close();
   await server.stop();

@@ -89,7 +89,7 @@ describe('a hub at work', () => {
       onError: (error) => void errors.push(error instanceof Error ? `${error.stack}` : String(error)),
     });
     await askEverything();
-  }, 240_000);
+  }, 300_000);
   afterAll(async () => {
     await server.stop();
     await hub.close();

@@ -61,7 +61,7 @@ describe('the demo', () => {
       expect(out.trimEnd()).not.toContain('\n');
     }
     [first, again] = reports as [Report, Report];
-  }, 180_000);
+  }, 300_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('HUB-1 needs no program, database, Redis or key of the machine, and prints one JSON object', () => {

@@ -50,4 +50,4 @@ it('P14 registers, lists and withdraws a document, each under a name in the quer
     await database.drop();
     await rm(folder, { recursive: true, force: true });
   }
-}, 180_000);
+}, 300_000);

@@ -96,7 +96,7 @@ describe('the GraphQL IDE', () => {
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     if (chromium) browser = await playwright.launch({ executablePath: chromium, args: FLAGS.split(' ') });
-  }, 240_000);
+  }, 300_000);
 
   afterAll(async () => {
     await browser?.close();
@@ -160,7 +160,7 @@ describe('the GraphQL IDE', () => {
       expect(foreign).toEqual([]);
       expect(complaints).toEqual([]);
     },
-    120_000,
+    300_000,
   );
 
   drive(
@@ -188,6 +188,6 @@ describe('the GraphQL IDE', () => {
       expect(foreign).toEqual([]);
       expect(complaints).toEqual([]);
     },
-    120_000,
+    300_000,
   );
 });

@@ -62,7 +62,7 @@ beforeAll(async () => {
     await seal(pool, { ...sealing, everyWriter: true });
     await closeMonths(pool, sealing);
   }
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await log?.close().catch(() => undefined);
   await database?.drop();

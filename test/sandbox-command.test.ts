@@ -34,7 +34,7 @@ describe('hub sandbox, for those who connect a hub of their own', () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     for (const [, name = '', value = ''] of said.out.matchAll(/^export (\w+)='(.*)'$/gm)) env[name] = value;
-  }, 120_000);
+  }, 300_000);
   afterAll(async () => {
     child.kill('SIGKILL');
     await rm(folder, { recursive: true, force: true });

@@ -27,7 +27,7 @@ describe(`${SET.kills} kill -9s and ${SET.faults} faults in one sync of all sand
         `${JSON.stringify({ seed: SEED, kills, faults, injected, told, compared: verdict.compared, refused: verdict.refused })}\n`,
       );
     },
-    DEEP ? 900_000 : 180_000,
+    DEEP ? 1_800_000 : 600_000,
   );
   afterAll(() => result?.close());
 
@@ -103,7 +103,7 @@ describe(`builds that are broken on purpose go red (HUB_SEED=${SEED})`, () => {
       expect(result.verdict.missing.length).toBeGreaterThan(0);
       expect(result.verdict.held).not.toEqual(result.verdict.expected);
     },
-    180_000,
+    600_000,
   );
 
   inDeep(
@@ -115,6 +115,6 @@ describe(`builds that are broken on purpose go red (HUB_SEED=${SEED})`, () => {
       expect(result.verdict.stale.length).toBeGreaterThan(0);
       expect(result.verdict.held).not.toEqual(result.verdict.expected);
     },
-    180_000,
+    600_000,
   );
 });
