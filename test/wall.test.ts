@@ -138,6 +138,30 @@ describe('a reader that asks for everything', () => {
     expect(await codeOf(hub.read(enter, `select from wall.record where 1 / (id - ${own}) = 1`))).toBe('22012');
   });
 
+  it('P10 finds by a part of a name those whose name it is given, and no others', async () => {
+    let found = 0;
+    for (const grant of GRANTS.values())
+      for (const kind of ['organisation', 'person'])
+        for (const part of ['s1', '.name', '%', '_', '\\']) {
+          const { subjects } = allowed(MODEL, grant, LINES);
+          const names = [...subjects].filter(([id]) => LINES.subjects[Number(id) - 1]?.kind === kind);
+          const right = names.filter(([, values]) => String(values.open?.['name'] ?? values.personal?.['name'] ?? '').includes(part));
+          const { rows } = await hub.read<{ id: number }>(enterWall(MODEL, grant, TOKENS), `select named($1, $2, '', 0, 1000) as id`, [
+            kind,
+            part,
+          ]);
+          expect(rows.map((row) => String(row.id))).toEqual(right.map(([id]) => id));
+          found += rows.length;
+        }
+    expect(found).toBeGreaterThan(100);
+    const all = enterWall(MODEL, grantOf(MODEL, 'medical-insurance', 'credit-evaluation', '430000'), TOKENS);
+    const named = async (text: string) =>
+      (await hub.read<{ id: number }>(all, `select named('organisation', ${text}) as id`)).rows.map((row) => row.id);
+    const [first, second, third] = await named(`'s', '43', 0, 3`);
+    expect(await named(`'s', '43', ${first}, 2`)).toEqual([second, third]);
+    expect((await named(`'s', '4304', 0, 100`)).every((id) => LINES.subjects[id - 1]?.region?.startsWith('4304'))).toBe(true);
+  });
+
   it('P10 is not told how others are tied to a subject', async () => {
     const tie = { by: 'consented', person: 'x', department: 'health', purpose: 'credit-evaluation', day: '2026-11-23', roles: ['*'] };
     const tied = `select bool_or(wall.tied('${JSON.stringify(tie)}', id, '{1,2,3,4,5,6,7,8,9,10,11,12}', true)) as yes from generate_series(1, 70) id`;

@@ -74,14 +74,16 @@ export async function listSubjects(view: View, where: SubjectWhere, page: PageRe
   const parts = ['true'];
   if (where.kind !== undefined) parts.push(`s.kind = ${parameters.add(where.kind)}`);
   if (where.region !== undefined) parts.push(`starts_with(s.region, ${parameters.add(where.region)})`);
-  if (where.name !== undefined) {
-    const column = where.kind === undefined ? undefined : view.model.subjects.get(where.kind)?.fields.get('name')?.sensitivity;
-    if (column === undefined) throw new Refused('BAD_FILTER', '按名称查询须同时指定主体类型', { status: 400 });
-    parts.push('s.withheld is null', `strpos(s.${column}->>'name', ${parameters.add(where.name)}) > 0`);
-  }
+  if (where.name !== undefined && where.kind === undefined)
+    throw new Refused('BAD_FILTER', '按名称查询须同时指定主体类型', { status: 400 });
   const after = position(view.keys, page.after, (day) => day === NO_DAY);
   if (after) parts.push(`s.id > ${parameters.add(after.id)}`);
-  const rows = await select(view, parameters, parts.join(' and '), `order by s.id limit ${parameters.add(checkedSize(page.first) + 1)}`);
+  const limit = `${parameters.add(checkedSize(page.first) + 1)}::int`;
+  if (where.name !== undefined) {
+    const named = [where.kind, where.name, where.region ?? '', after?.id ?? 0].map((value) => parameters.add(value));
+    parts.push('s.withheld is null', `s.id = any(array(select named(${named.join(', ')}, ${limit})))`);
+  }
+  const rows = await select(view, parameters, parts.join(' and '), `order by s.id limit ${limit}`);
   const shown = rows.slice(0, page.first);
   const open = await openerFor(view, shown);
   const last = shown.at(-1);

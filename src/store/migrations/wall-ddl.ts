@@ -1,4 +1,5 @@
 import { CLASSES, LOG_WRITER, OWNER, READERS, VIEWER, WRITER } from '../roles.ts';
+import { namedFunction, NAMES_INDEX } from './wall-names-ddl.ts';
 import { PLAYS, TIED } from './wall-ties-ddl.ts';
 
 /**
@@ -120,6 +121,8 @@ export function wallDdl(ddl: readonly string[]): string[] {
     WHOLE,
     TIED,
     PLAYS,
+    namedFunction(subjectHeld('t')),
+    NAMES_INDEX,
     ...VIEWS,
     ...GUARDED.flatMap((table) => [
       `alter table ${table} enable row level security`,
@@ -145,9 +148,13 @@ export function wallDdl(ddl: readonly string[]): string[] {
       (view) => `alter view wall.${view} owner to ${VIEWER}`,
     ),
     `alter view wall.record_history owner to ${OWNER}`,
-    ...['scopes()', 'whole(text)', 'tied(jsonb, bigint, smallint[], boolean)', 'plays(bigint, text[])'].map(
-      (one) => `alter function wall.${one} owner to ${OWNER}`,
-    ),
+    ...[
+      'scopes()',
+      'whole(text)',
+      'tied(jsonb, bigint, smallint[], boolean)',
+      'plays(bigint, text[])',
+      'named(text, text, text, bigint, int)',
+    ].map((one) => `alter function wall.${one} owner to ${OWNER}`),
     ...functions.flatMap((one) => [
       `alter function ${one} owner to ${OWNER}`,
       `revoke all on function ${one} from public`,
