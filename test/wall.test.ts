@@ -140,10 +140,10 @@ describe('a reader that asks for everything', () => {
 
   it('P10 finds by a part of a name those whose name it is given, and no others', async () => {
     let found = 0;
-    for (const grant of GRANTS.values())
+    for (const grant of [...GRANTS.values()].filter((_grant, i) => i % 3 === 0)) {
+      const { subjects } = allowed(MODEL, grant, LINES);
       for (const kind of ['organisation', 'person'])
         for (const part of ['s1', '.name', '%', '_', '\\']) {
-          const { subjects } = allowed(MODEL, grant, LINES);
           const names = [...subjects].filter(([id]) => LINES.subjects[Number(id) - 1]?.kind === kind);
           const right = names.filter(([, values]) => String(values.open?.['name'] ?? values.personal?.['name'] ?? '').includes(part));
           const { rows } = await hub.read<{ id: number }>(enterWall(MODEL, grant, TOKENS), `select named($1, $2, '', 0, 1000) as id`, [
@@ -153,6 +153,7 @@ describe('a reader that asks for everything', () => {
           expect(rows.map((row) => String(row.id))).toEqual(right.map(([id]) => id));
           found += rows.length;
         }
+    }
     expect(found).toBeGreaterThan(100);
     const all = enterWall(MODEL, grantOf(MODEL, 'medical-insurance', 'credit-evaluation', '430000'), TOKENS);
     const named = async (text: string) =>
