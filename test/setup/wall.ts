@@ -346,3 +346,10 @@ export function differences(found: AllSeen, wanted: AllSeen): string[] {
     ...[...right].filter((line) => !there.has(line)).map((line) => `missing: ${line}`),
   ];
 }
+
+/** The SQLSTATE that a statement ends with, or `done`. */
+export const codeOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => 'done',
+    (error: { code?: unknown }) => error.code ?? error,
+  );
