@@ -72,7 +72,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     allowBatchedHttpRequests: false,
     persistedQueries: false,
     parseOptions: { maxTokens: limits.query.tokens.max },
-    validationOptions: { maxErrors: MAX_ERRORS },
+    // Suggestions are told to nobody, so they are not looked for.
+    validationOptions: { maxErrors: MAX_ERRORS, hideSuggestions: true },
     stringifyResult: stringify,
     hideSchemaDetailsFromClientErrors: true,
     includeStacktraceInErrorResponses: false,
