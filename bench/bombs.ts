@@ -181,10 +181,14 @@ try {
   await seedWorld(pool, openKeys(ring), MODEL);
   await pool.close();
   const port = await freePort();
-  api = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', '--import', './scripts/ts-hook.mjs', 'src/main.ts', 'serve'], {
-    env: { PATH: process.env['PATH'], DATABASE_URL: databaseUrl, HUB_KEYS: ring, HUB_PORT: String(port), HUB_DATA: folder },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  api = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', '--max-old-space-size=256', '--import', './scripts/ts-hook.mjs', 'src/main.ts', 'serve'],
+    {
+      env: { PATH: process.env['PATH'], DATABASE_URL: databaseUrl, HUB_KEYS: ring, HUB_PORT: String(port), HUB_DATA: folder },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  );
   const url = `http://127.0.0.1:${port}`;
   for (let left = 120; ; left -= 1) {
     if (
