@@ -160,7 +160,7 @@ describe('introspection', () => {
   it('L18 root fields for people with a duty are shown to them alone, and refused to all others', async () => {
     const schema = await shownTo({ department: 'medical-insurance', role: 'data-steward', purpose: 'fund-payment' });
     expect(membersOf(schema, 'Query')).toContain('issues');
-    expect(membersOf(schema, 'Mutation')).toEqual(['dismissIssue', 'noteSpotCheck', 'replayIssue', 'undoMerge']);
+    expect(membersOf(schema, 'Mutation')).toEqual(['dismissIssue', 'noteSpotCheck', 'replayIssue', 'requestErasure', 'undoMerge']);
     const officer = await shownTo(BUREAU);
     expect(officer.getMutationType() ?? null).toBeNull();
     expect(membersOf(officer, 'Query').filter((name) => name in DUTY_FIELDS)).toEqual([]);
