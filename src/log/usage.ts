@@ -11,7 +11,7 @@ export interface Use {
 }
 
 /** Arbitrary number of the advisory lock that lets one process count at a time. */
-const COUNT_LOCK = 7_301_003;
+const COUNT_LOCK = 7_301_005;
 const BATCH = 2000;
 
 /**

@@ -69,43 +69,50 @@ export async function listDictionary(sql: Sql, type: string, page: { first: numb
   return rows;
 }
 
+/** Arbitrary number of the advisory lock that lets one stream at a time tell of unknown values. */
+const NOTE_LOCK = 7_301_004;
+
 /**
  * Notes values that the platform has and the code set of the same dictionary lacks: records with them will be refused. One note for each value of
  * a connector, whichever of its streams told it first; it stays one when the value is read again. Returns how many are new.
  */
 export async function noteUnknownValues(
-  sql: Sql,
+  pool: Sql,
   keys: Keys,
   model: Model,
   stream: { connector: string; id: string },
   run: number,
 ): Promise<number> {
-  const sets = [...model.codes.values()].filter((set) => set.dictionary !== undefined);
-  const known = sets.flatMap((set) => [...set.values.keys()].map((code) => [set.dictionary ?? '', code] as const));
-  const { rows } = await sql.query<{ type: string; code: string }>(
-    `select distinct d.type, d.code from dictionary_value d where d.source = $1 and d.valid and d.type = any($2)
+  // Two streams that end together would both find that nobody has told yet.
+  return pool.transaction(async (sql) => {
+    await sql.query('select pg_advisory_xact_lock($1)', [NOTE_LOCK]);
+    const sets = [...model.codes.values()].filter((set) => set.dictionary !== undefined);
+    const known = sets.flatMap((set) => [...set.values.keys()].map((code) => [set.dictionary ?? '', code] as const));
+    const { rows } = await sql.query<{ type: string; code: string }>(
+      `select distinct d.type, d.code from dictionary_value d where d.source = $1 and d.valid and d.type = any($2)
        and not exists (select from unnest($3::text[], $4::text[]) as k(type, code) where (k.type, k.code) = (d.type, d.code))
        and not exists (select from issue i where i.connector = $5 and i.rule = $6 and i.place = d.type || '=' || d.code)
      order by 1, 2`,
-    [
-      sourceOf(stream),
-      sets.map((set) => set.dictionary),
-      known.map(([type]) => type),
-      known.map(([, code]) => code),
-      stream.connector,
-      UNKNOWN_VALUE,
-    ],
-  );
-  const notes = rows.map(({ type, code }): NewIssue => ({
-    rule: UNKNOWN_VALUE,
-    at: `dictionary ${type}`,
-    place: `${type}=${code}`,
-    reason: '平台字典中有而代码集没有的取值,含该值的记录将被拒收,请补充代码集或映射',
-    refused: false,
-    raw: undefined,
-  }));
-  await storeIssues(sql, keys, stream, run, notes);
-  return notes.length;
+      [
+        sourceOf(stream),
+        sets.map((set) => set.dictionary),
+        known.map(([type]) => type),
+        known.map(([, code]) => code),
+        stream.connector,
+        UNKNOWN_VALUE,
+      ],
+    );
+    const notes = rows.map(({ type, code }): NewIssue => ({
+      rule: UNKNOWN_VALUE,
+      at: `dictionary ${type}`,
+      place: `${type}=${code}`,
+      reason: '平台字典中有而代码集没有的取值,含该值的记录将被拒收,请补充代码集或映射',
+      refused: false,
+      raw: undefined,
+    }));
+    await storeIssues(sql, keys, stream, run, notes);
+    return notes.length;
+  });
 }
 
 const UNKNOWN_VALUE = 'unknown-code-value';
