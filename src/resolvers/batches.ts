@@ -26,7 +26,8 @@ export function openBatches(reader: Reader): Batches {
       const rows = await reader.changesOf(records);
       return records.map((record) => rows.get(versionKey(record)) ?? new Error('a record is shown that has no version'));
     },
-    { cacheKeyFn: versionKey },
+    // Not by the version: how often the same one comes would tell of versions that the caller cannot see.
+    { cacheKeyFn: ({ rowId, knownOn }) => `${rowId}/${knownOn ?? ''}` },
   );
   const relations = new DataLoader<number, RelationRow[]>(async (ids) => {
     const rows = await reader.relationsOf(ids);
@@ -38,7 +39,7 @@ export function openBatches(reader: Reader): Batches {
   const lists = new Map<string, DataLoader<number, PageOf<RecordRow>>>();
   return {
     subject: (rowId) => subjects.load(rowId),
-    changes: ({ rowId, version }) => changes.load({ rowId, version }),
+    changes: (record) => changes.load(record),
     relations: (subject) => relations.load(subject),
     fact(fact, where) {
       const loader = () =>

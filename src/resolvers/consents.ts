@@ -5,10 +5,11 @@ import { Refused } from '../errors.ts';
 import { usesOfConsent } from '../log/consent-uses.ts';
 import type { Model } from '../model/types.ts';
 import { type Consent, giveConsent, listConsents, type NewConsent, revokeConsent, rowsOfSubject } from '../store/consents.ts';
+import { concealId, revealId } from '../store/opaque.ts';
 import { statutoryCode } from './cases.ts';
 import type { Context } from './context.ts';
 import { Day, Instant } from './scalars.ts';
-import { idOf, pageSize } from './work.ts';
+import { pageSize } from './work.ts';
 
 /** Consents of subjects (HN-23.1): given and revoked by the subject itself, or entered for it at a window. */
 
@@ -81,7 +82,8 @@ export function buildConsentResolvers(model: Model): ClassType[] {
         return {
           ...consent,
           ...(await usesOfConsent(sql, of, ids)),
-          id: String(id),
+          // A plain number would tell how many consents others gave.
+          id: concealId(keys, 'consent', id),
           givenBy: givenName,
           purposes: [...purposes],
           categories: [...categories],
@@ -114,7 +116,7 @@ export function buildConsentResolvers(model: Model): ClassType[] {
     ): Promise<ConsentType> {
       const { subject } = actingFor(model, context, code);
       const { sql, keys } = context.services;
-      return toldOne(context, subject, await revokeConsent(sql, keys, context.caller, subject, idOf(id)));
+      return toldOne(context, subject, await revokeConsent(sql, keys, context.caller, subject, revealId(keys, 'consent', id) ?? 0));
     }
 
     @Query(() => [ConsentType], { description: '本主体的授权及其使用情况,从新到旧 (consents of the subject and their use)' })

@@ -70,36 +70,34 @@ export function askedBy(
   return { selected, explicit, constrained };
 }
 
-/** What of a document is about the schema itself: all of it, a part beside data, or nothing. `__typename` is about either. */
+/** What of an operation is about the schema itself: all of it, a part beside data, or nothing. `__typename` is about either. */
 export function introspectionIn(document: DocumentNode, operation: string): 'all' | 'part' | 'none' {
   const own = ownPart(document, operation);
-  let asks = false;
-  visit(own, { Field: ({ name }) => void (asks ||= name.value === '__schema' || name.value === '__type') });
   if (isIntrospection(own)) return 'all';
-  return asks ? 'part' : 'none';
+  const asked = rootFields(own);
+  return asked.includes('__schema') || asked.includes('__type') ? 'part' : 'none';
 }
 
 /** Whether an operation asks for nothing but the schema itself. The document need not be valid: fragments may go round. */
 export function isIntrospection(document: DocumentNode): boolean {
-  const fragments = new Map(
-    document.definitions.flatMap((d) => (d.kind === Kind.FRAGMENT_DEFINITION ? [[d.name.value, d.selectionSet]] : [])),
-  );
-  const looked = new Set<string>();
-  const onlySchema = ({ selections }: SelectionSetNode): boolean =>
-    selections.every((selection) => {
-      if (selection.kind === Kind.FIELD) return selection.name.value.startsWith('__');
-      if (selection.kind === Kind.INLINE_FRAGMENT) return onlySchema(selection.selectionSet);
-      // Looked at once: what is not the schema ends the search at its first place.
-      if (looked.has(selection.name.value)) return true;
-      looked.add(selection.name.value);
-      const below = fragments.get(selection.name.value);
-      return below !== undefined && onlySchema(below);
+  const isQuery = document.definitions.every((d) => d.kind !== Kind.OPERATION_DEFINITION || d.operation === OperationTypeNode.QUERY);
+  return isQuery && rootFields(document).every((name) => name.startsWith('__'));
+}
+
+/** Names of the fields that operations select at the root, through fragments too, which may go round. The schema can be asked for nowhere else. */
+function rootFields(document: DocumentNode): string[] {
+  const fragments = new Map(document.definitions.flatMap((d) => (d.kind === Kind.FRAGMENT_DEFINITION ? [[d.name.value, d] as const] : [])));
+  const entered = new Set<string>();
+  const under = ({ selections }: SelectionSetNode): string[] =>
+    selections.flatMap((selection) => {
+      if (selection.kind === Kind.FIELD) return [selection.name.value];
+      if (selection.kind === Kind.INLINE_FRAGMENT) return under(selection.selectionSet);
+      const fragment = fragments.get(selection.name.value);
+      if (fragment === undefined || entered.has(fragment.name.value)) return [];
+      entered.add(fragment.name.value);
+      return under(fragment.selectionSet);
     });
-  return document.definitions.every(
-    (definition) =>
-      definition.kind !== Kind.OPERATION_DEFINITION ||
-      (definition.operation === OperationTypeNode.QUERY && onlySchema(definition.selectionSet)),
-  );
+  return document.definitions.flatMap((d) => (d.kind === Kind.OPERATION_DEFINITION ? under(d.selectionSet) : []));
 }
 
 function concrete(schema: GraphQLSchema, type: GraphQLNamedType | null | undefined): string[] {

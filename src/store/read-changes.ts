@@ -52,7 +52,7 @@ export async function changesOf(view: View, asked: readonly RecordAt[]): Promise
   );
 }
 
-export function versionKey({ rowId, version }: RecordAt): string {
+export function versionKey({ rowId, version }: Pick<RecordAt, 'rowId' | 'version'>): string {
   return `${rowId}/${version}`;
 }
 

@@ -41,7 +41,7 @@ export async function listRecords(view: View, where: RecordWhere, page: PageRequ
      where r.id = any(array(select r.id from ${select.from} where ${select.where} ${after} ${ORDER} limit ${limit})) ${ORDER}`,
     parameters.values,
   );
-  return toPage(view, await openerFor(view, rows), rows, page.first);
+  return toPage(view, await openerFor(view, rows), rows, page.first, where);
 }
 
 /** The same page for each of several subjects, in one statement. */
@@ -61,7 +61,7 @@ export async function recordsOf(
     parameters.values,
   );
   const open = await openerFor(view, rows);
-  return new Map([...Map.groupBy(rows, (row) => row.subject_id)].map(([id, own]) => [id, toPage(view, open, own, page.first)]));
+  return new Map([...Map.groupBy(rows, (row) => row.subject_id)].map(([id, own]) => [id, toPage(view, open, own, page.first, where)]));
 }
 
 /** How many records each subject has in each category that the grant holds. */
@@ -147,7 +147,7 @@ export async function recordsOfFacts(
   );
   const open = await openerFor(view, rows);
   return Map.groupBy(
-    rows.map((row) => show(view, open, row)),
+    rows.map((row) => show(view, open, row, where.asOf?.knownOn)),
     (row) => row.fact,
   );
 }
@@ -193,17 +193,17 @@ function paging(view: View, page: PageRequest, parameters: Parameters): { after:
   };
 }
 
-function toPage(view: View, open: Opener, rows: RawRecord[], first: number): PageOf<RecordRow> {
+function toPage(view: View, open: Opener, rows: RawRecord[], first: number, { asOf }: RecordWhere): PageOf<RecordRow> {
   const shown = rows.slice(0, first);
   const last = shown.at(-1);
   return {
-    nodes: shown.map((row) => show(view, open, row)),
+    nodes: shown.map((row) => show(view, open, row, asOf?.knownOn)),
     endCursor: last ? concealCursor(view.keys, last.ordered_on, last.id) : null,
     hasNextPage: rows.length > first,
   };
 }
 
-function show(view: View, open: Opener, row: RawRecord): RecordRow {
+function show(view: View, open: Opener, row: RawRecord, knownOn: string | undefined): RecordRow {
   const type = view.model.categories.get(row.category)?.type ?? '';
   view.shown.subjects.add(row.subject_id);
   view.shown.categories.add(row.category);
@@ -223,6 +223,7 @@ function show(view: View, open: Opener, row: RawRecord): RecordRow {
     connector: row.connector,
     stream: row.stream,
     version: row.version,
+    knownOn,
     fact: row.fact.toString('hex'),
     fields: openFields(view, open, type, row.fields),
   };

@@ -31,16 +31,15 @@ export interface RecordRow {
   stream: string;
   /** Of the hub, with the changes nobody but the hub sees: never leaves the server, `Changes` does. */
   version: number;
+  /** The day whose knowledge was asked for; undefined: what is known now. */
+  knownOn: string | undefined;
   /** Key of the fact the record tells; the same for every source that tells it. */
   fact: string;
   fields: Record<string, FieldValue>;
 }
 
-/** A record in one of its versions. */
-export interface RecordAt {
-  rowId: number;
-  version: number;
-}
+/** A record as it was read. */
+export type RecordAt = Pick<RecordRow, 'rowId' | 'version' | 'knownOn'>;
 /** What the grant shows of a record's history up to a version: the changes of what the grant gives, and of nothing else. */
 export interface Changes {
   /** How many versions the caller could tell apart. */

@@ -22,6 +22,8 @@ import { MODEL } from './store.ts';
 
 export const ISSUER = 'urn:credit-hub:test';
 export const AUDIENCE = 'credit-hub';
+/** The case that is stated where a purpose needs one and the test names none. */
+export const CASE_STATED = 'TEST-case';
 export const TODAY = '2026-11-23';
 
 /** Who asks, for what, and how. Left out: an officer of the health department of the province, for a credit evaluation. */
@@ -106,6 +108,8 @@ export interface HubOptions {
   /** What may be asked; without it without end. */
   budgets?: Partial<Limits['budgets']>;
   server?: Pick<ServerOptions, 'trustProxy' | 'documentMode'>;
+  /** What the server reads and writes through, made of the pool; the log keeps to the pool itself. */
+  serve?: (pool: Pool) => Pool;
 }
 
 /** Stores the world through one stream, as a page of it would be. */
@@ -135,7 +139,7 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
   const faults: unknown[] = [];
   const server = await startServer({
     model,
-    pool: own,
+    pool: options.serve?.(own) ?? own,
     keys,
     log,
     limits: limitsOf(model.limits, options),
