@@ -207,6 +207,8 @@ describe('what tells of changes', () => {
         'validFrom',
         'validTo',
         'version',
+        // Why values of an erased person are not there: the reason, not the values.
+        'withheld',
       ].sort(),
     );
   });

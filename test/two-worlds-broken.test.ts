@@ -82,7 +82,10 @@ async function firstLeak(department: string, purpose: string, doctor: Doctor): P
   }
 }
 
-describe('P10 a hub that leaks', () => {
+/** Run on demand, as the two worlds are. */
+const onDemand = process.env['HUB_WORLDS'] === '1' || process.env['HUB_DEEP'] === '1' ? describe : describe.skip;
+
+onDemand('P10 a hub that leaks (HUB_WORLDS=1)', () => {
   it('P10 lists without the condition of the grant: found', async () => {
     const rewrite = (text: string) =>
       text.includes('group by 1, 2') ? text : text.replace(') and not r.deleted', ' or true) and not r.deleted');
