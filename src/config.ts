@@ -129,6 +129,17 @@ export const CONFIG: readonly Variable[] = [
     default: '36',
   },
   {
+    name: 'HUB_WEBHOOK_HOSTS',
+    zh: '可以接收推送的主机，以逗号分隔；内网主机须写明网段，如 `hooks.example@10.20.0.0/16`；未设置时不推送',
+    en: 'hosts that webhooks may be sent to, with commas between; one of a private network with that network, as in `hooks.example@10.20.0.0/16`; without it none is sent',
+  },
+  {
+    name: 'HUB_WEBHOOK_CA',
+    zh: '推送接收方证书的签发机构（PEM）；未设置时以系统信任的机构为准',
+    en: 'authorities of the certificates of webhook receivers as PEM; without it those of the system',
+    file: true,
+  },
+  {
     name: 'LOG_LEVEL',
     zh: '运行日志级别（运行日志不含个人信息）',
     en: 'level of the process log (never holds personal data)',
@@ -161,6 +172,8 @@ export interface Config {
   witnessGrace: number;
   logOfficers: string | undefined;
   logKeepMonths: number;
+  webhookHosts: string[];
+  webhookCa: string | undefined;
   logLevel: string;
 }
 
@@ -200,6 +213,11 @@ export function readConfig(env: Environment): Config {
     .map((part) => part.trim())
     .filter((part) => part !== '');
   if (!trustProxy.every(isNetwork)) faults.push('HUB_TRUST_PROXY must be addresses or networks (10.0.0.0/8) with commas between');
+  const webhookHosts = text('HUB_WEBHOOK_HOSTS')
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+  if (!webhookHosts.every(isHost)) faults.push('HUB_WEBHOOK_HOSTS must be hosts, or host@network, with commas between');
   const documents = text('HUB_DOCUMENTS') === 'trusted' ? 'trusted' : 'any';
   if (!['any', 'trusted'].includes(text('HUB_DOCUMENTS'))) faults.push('HUB_DOCUMENTS must be any or trusted');
   const config: Config = {
@@ -225,10 +243,18 @@ export function readConfig(env: Environment): Config {
     witnessGrace,
     logOfficers: value('HUB_LOG_OFFICERS'),
     logKeepMonths,
+    webhookHosts,
+    webhookCa: value('HUB_WEBHOOK_CA'),
     logLevel: text('LOG_LEVEL'),
   };
   if (faults.length > 0) throw new Error(`configuration: ${faults.join('; ')}`);
   return config;
+}
+
+/** A host, with its port where that is not 443, and its network where that is a private one. */
+function isHost(text: string): boolean {
+  const [host = '', network, ...rest] = text.split('@');
+  return /^[a-z0-9.-]+(?::\d+)?$/.test(host) && rest.length === 0 && (network === undefined || isNetwork(network));
 }
 
 /** An address, or one with the length of its prefix. */

@@ -34,6 +34,29 @@ export class RetryLater extends Error {
   }
 }
 
+/** Why a run was put off: outside its hours, over the platform's budget, the platform is down, a person paused it, or enough other runs are under way. */
+export type Delay = 'window' | 'budget' | 'breaker' | 'paused' | 'busy';
+
+/** Nothing went wrong and nothing was sent: the run is put off until `until`, with its cursor, and spends no attempt. Undefined: until a person says so. */
+export class Deferred extends RetryLater {
+  readonly why: Delay;
+  readonly until: Date | undefined;
+  constructor(why: Delay, until: Date | undefined) {
+    super(`deferred-${why}: ${DELAYED[why]}${until === undefined ? '' : `，${until.toISOString()} 继续`}`);
+    this.name = 'Deferred';
+    this.why = why;
+    this.until = until;
+  }
+}
+
+const DELAYED: Readonly<Record<Delay, string>> = {
+  window: '不在约定的使用时段内',
+  budget: '已达平台调用上限',
+  breaker: '平台暂不可用，已暂停调用',
+  paused: '已由运行维护人员暂停',
+  busy: '该平台同时进行的任务已达上限',
+};
+
 /** One raw record cannot be taken: an issue is stored and the page goes on. */
 export class RejectRecord extends Error {
   /** The rule that refused it, e.g. `required`, `unknown-code`, `bad-date`. */

@@ -11,6 +11,8 @@ import { checkArchive, logStatus, receipt, verifyStored } from './commands/log-c
 import { approvePruning, pruneLog } from './commands/log-prune.ts';
 import { newLogKey, sealLog } from './commands/log-seal.ts';
 import { explainField, minimisePolicies, type Reader, replayPolicies } from './commands/policy.ts';
+import { operatorCommands } from './commands/operators.ts';
+import { reconcile, type ReconcileCommand } from './commands/reconcile.ts';
 import { reseal, retire, rotate, status } from './commands/keys.ts';
 import { logAlarms, type LogReader, logSearch, type LogSearchCommand } from './commands/log.ts';
 import { FAULT_HELP, sandbox, type SandboxCommand } from './commands/sandbox.ts';
@@ -74,6 +76,17 @@ program
   .option('--keys-stdin', 'ask about those whom the lines of standard input name: number, tab, name')
   .description('run one stream once in this process and print its counts')
   .action((name: string, options: SyncCommand) => sync(environment, name, options, process.stdin));
+
+program
+  .command('reconcile')
+  .argument('<connector/stream>', 'e.g. credit-china/penalties')
+  .option('--day <day>', 'only this day of the platform, YYYY-MM-DD')
+  .option('--fix', 'read, or send, exactly what differs again, and compare once more')
+  .option('--json', 'one JSON object')
+  .description('compare a stream with its platform; exit code 1 when they differ, 2 when nothing is proved')
+  .action(async (name: string, options: ReconcileCommand) => {
+    process.exitCode = await reconcile(environment, name, options, print);
+  });
 
 program
   .command('token')
@@ -220,6 +233,8 @@ policy
   .requiredOption('--id <id>', 'id of the person who reads the log')
   .requiredOption('--name <name>', 'name of the person who reads the log')
   .action((options: Parameters<typeof minimisePolicies>[1]) => minimisePolicies(environment, options));
+
+operatorCommands(program, environment, print, wholeNumber);
 
 const model = program.command('model').description('catalog, codes, connectors and policies');
 model

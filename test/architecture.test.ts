@@ -13,7 +13,7 @@ const RULES: Rules = {
     config: ['errors'],
     model: BASE,
     identity: BASE,
-    mapping: FACTS,
+    mapping: [...FACTS, 'rules'],
     access: FACTS,
     rules: FACTS,
     connectors: FACTS,
@@ -59,6 +59,13 @@ describe('the source tree', () => {
   it('imports in one direction only, and each library in its own folder', () => {
     expect(Object.keys(tree)).toContain('errors.ts');
     expect(faultsOf(tree, RULES)).toEqual([]);
+  });
+
+  it('P7 T23 opens a platform in one place only, behind the gate that counts its calls', () => {
+    const opening = Object.keys(tree).filter((file) =>
+      importsOf(tree[file] ?? '').some((from) => from.endsWith('connectors/connector.ts')),
+    );
+    expect(opening).toEqual(['jobs/gate.ts']);
   });
 
   it(`has no file above ${LONGEST_FILE} lines`, () => {

@@ -3,6 +3,7 @@ import { Ajv } from 'ajv';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { CONFIG } from '../src/config.ts';
+import { APP } from '../src/store/roles.ts';
 
 interface Service {
   image: string;
@@ -76,6 +77,18 @@ describe('docker-compose.yml', () => {
     expect(new Set(nodes).size).toBe(hub.length);
   });
 
+  it('T13 lets nobody but the migration log in as the owner, and makes the user of all others a member of hub_app alone', async () => {
+    const owners = services.filter(([, { secrets }]) => secrets?.includes('owner_url')).map(([name]) => name);
+    expect(owners).toEqual(['migrate']);
+    expect(compose.services['postgres']?.volumes).toContain('./deploy/postgres-user.sh:/docker-entrypoint-initdb.d/10-user.sh:ro');
+    const script = read('deploy/postgres-user.sh');
+    const [, statements = ''] = /<<'SQL'\n([\s\S]*?)\nSQL/.exec(script) ?? [];
+    expect(statements.split('\n')).toEqual([
+      `create role ${APP} nologin noinherit;`,
+      `create role hub_service login password :'password' in role ${APP};`,
+    ]);
+  });
+
   it('P3 gives the key of the checkpoints to the sealer alone, and the sealer no other key', () => {
     const holders = services.filter(([, { secrets }]) => secrets?.includes('seal_key'));
     expect(holders.map(([name, { secrets }]) => [name, secrets])).toEqual([['seal', ['database_url', 'seal_key']]]);
@@ -97,7 +110,9 @@ describe('docker-compose.yml', () => {
     }
     for (const [, service] of services) {
       const files = Object.values(service.environment ?? {}).filter((value) => value.startsWith('/run/secrets/'));
-      expect((service.secrets ?? []).map((secret) => `/run/secrets/${secret}`).sort()).toEqual(files.sort());
+      // The database's own script reads the password of the service user.
+      const read = (service.secrets ?? []).filter((secret) => secret !== 'service_password');
+      expect(read.map((secret) => `/run/secrets/${secret}`).sort()).toEqual(files.sort());
     }
     expect(read('.dockerignore').split('\n')).toEqual(expect.arrayContaining(['secrets', '.env', '**/node_modules']));
   });

@@ -15,7 +15,7 @@ import type { Model } from '../src/model/types.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const READMES = ['README.md', 'README.zh-CN.md'];
-const PAGES = [...READMES, 'docs/architecture.md', 'docs/add-a-source.md', 'docs/catalog.md', 'schema/README.md'];
+const PAGES = [...READMES, 'docs/architecture.md', 'docs/add-a-source.md', 'docs/catalog.md', 'docs/events.md', 'schema/README.md'];
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const model = loadModel(join(root, 'schema'));
 
@@ -104,8 +104,8 @@ describe('README', () => {
     const graph = buildSchema(read('schema/hub.graphql'));
     const inJson = blocks('README.md', 'sh').flatMap((text) => /-d '(.*)'/.exec(text)?.[1] ?? []);
     const queries = [...blocks('README.md', 'graphql'), ...inJson.map((text) => (JSON.parse(text) as { query: string }).query)];
-    expect(queries).toHaveLength(2);
-    for (const query of queries) expect(validate(graph, parseGraphql(query))).toEqual([]);
+    expect(queries).toHaveLength(3);
+    for (const query of [...queries, ...blocks('docs/events.md', 'graphql')]) expect(validate(graph, parseGraphql(query))).toEqual([]);
   });
 
   it('adds a source and a field that load', () => {

@@ -10,7 +10,7 @@ import { allStreams, findStream } from '../src/model/load.ts';
 import type { Model, PushStream } from '../src/model/types.ts';
 import { generate } from '../src/sandbox/generate.ts';
 import type { Answer, Call } from '../src/sandbox/server.ts';
-import { openOutbox } from '../src/store/outbox.ts';
+import { openOutbox } from '../src/store/sending.ts';
 import { SubjectRace } from '../src/store/race.ts';
 import { newPrefix, openHub, type TestHub, until, type WorkOptions, wipeQueues, wipeRedis } from './setup/platforms.ts';
 import { describeWithRedis } from './setup/redis.ts';
@@ -161,9 +161,14 @@ function tests(redisUrl: string | undefined): void {
   });
 
   const bug = {
-    now: () => {
-      throw new TypeError('a bug of ours');
-    },
+    environment: new Proxy<Record<string, string>>(
+      {},
+      {
+        get: () => {
+          throw new TypeError('a bug of ours');
+        },
+      },
+    ),
   };
 
   it('P7 a bug is logged in full, tried three times and then left to an operator; the ledger says so, and the stream’s schedule tries it once', async () => {

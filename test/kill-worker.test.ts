@@ -6,7 +6,7 @@ import { allStreams } from '../src/model/load.ts';
 import { generate } from '../src/sandbox/generate.ts';
 import { randomOf } from '../src/sandbox/random.ts';
 import { newKeyRing } from '../src/store/keys.ts';
-import { openOutbox } from '../src/store/outbox.ts';
+import { openOutbox } from '../src/store/sending.ts';
 import { lastRunId } from '../src/store/runs.ts';
 import type { Pool } from '../src/store/sql.ts';
 import { openHub, type TestHub, until } from './setup/platforms.ts';

@@ -1,5 +1,7 @@
 /** Alarms on misuse, over a log made for them: each rule fires at its figure and not below, once, and an auditor says what it was. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { pino } from 'pino';
+import { watchMisuse } from '../src/jobs/misuse.ts';
 import { type AlarmRule, alarmRules } from '../src/log/alarm-rules.ts';
 import { type Alarm, acknowledgeAlarm, countAlarms, listAlarms } from '../src/log/alarms.ts';
 import type { LogEntry } from '../src/log/entry.ts';
@@ -148,6 +150,28 @@ describe('alarms on misuse', () => {
     await Promise.all([1, 2, 3].map(() => countAlarms(hub.pool, rules, regions, new Date(Date.now() + MINUTE))));
     const mine = (await listAlarms(hub.pool, false, 100)).filter((one) => one.person === 'growing');
     expect(mine.map((one) => one.count)).toEqual([7]);
+  });
+
+  it('ZM-3.2.3 the worker counts by itself, every ten minutes, and says which rule has a new alarm but not of whom', async () => {
+    const said: string[] = [];
+    const logger = pino({}, { write: (line: string) => void said.push(line) });
+    const jobs = { model: hub.model, pool: hub.pool, keys: hub.keys, log: hub.log, environment: {}, now: () => new Date(), logger };
+    await hub.pool.query('delete from misuse_alarm');
+    await hub.pool.query('delete from misuse_alarm_mark');
+    await entries('unseen', 60, () => ({ outcome: 'refused', code: 'CATEGORY_NOT_GRANTED' }));
+    await watchMisuse(jobs);
+    expect(persons(await listAlarms(hub.pool, true, 100))).toContain('unseen');
+    expect(said.some((line) => line.includes('"rule":"often-refused"'))).toBe(true);
+    expect(said.join('')).not.toContain('unseen');
+
+    said.length = 0;
+    await entries('too-soon', 60, () => ({ outcome: 'refused', code: 'CATEGORY_NOT_GRANTED' }));
+    await watchMisuse(jobs);
+    expect(persons(await listAlarms(hub.pool, true, 100))).not.toContain('too-soon');
+    await hub.pool.query(`update misuse_alarm_mark set counted_to = counted_to - interval '10 minutes'`);
+    await watchMisuse(jobs);
+    expect(persons(await listAlarms(hub.pool, true, 100))).toContain('too-soon');
+    expect(said).toHaveLength(1);
   });
 
   it('ZM-3.2.3 is acknowledged by an auditor with a reason, once, and never by the person it is about', async () => {

@@ -205,6 +205,7 @@ describe('a log that cannot be written', () => {
             throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
           },
           transaction: (work) => real.transaction(work),
+          listen: (channel, heard) => real.listen(channel, heard),
           release: () => real.release(),
           lost: real.lost,
           get alive() {

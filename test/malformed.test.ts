@@ -10,7 +10,7 @@ import type { Json, NationalInsuranceVia, Via } from '../src/model/types.ts';
 import { randomOf } from '../src/sandbox/random.ts';
 import { CANARIES, type Payload, SEED, badBodies, badFiles, goldenCsv, goldenRows, serverFaults } from './fixtures/malformed.ts';
 import { type Platform, httpVia, open, pagesOf, startPlatform } from './fixtures/platform-server.ts';
-import { residentMemory } from './setup/memory.ts';
+import { growthOf } from './setup/memory.ts';
 import { MODEL, pullStreamOf } from './setup/store.ts';
 
 const LEAST = 2000;
@@ -159,10 +159,11 @@ describe.each(interfaces)(`answers of %s (seed ${SEED})`, (_, one) => {
   it('P11 bombs, wrong lengths and what is no HTTP end in RetryLater or StopStream, and the next answer is read', allFaults);
 
   it('P11 all of them once more leave no memory behind', async () => {
-    const before = await residentMemory();
-    await each(payloads, judge);
-    await allFaults();
-    expect((await residentMemory()) - before).toBeLessThan(MOST_GROWTH);
+    const growth = await growthOf(async () => {
+      await each(payloads, judge);
+      await allFaults();
+    });
+    expect(growth).toBeLessThan(MOST_GROWTH);
   });
 });
 
@@ -227,9 +228,7 @@ describe(`files (seed ${SEED})`, () => {
   it(`P11 ${LEAST} and more that are broken end in RetryLater or StopStream or lose no row that is as it was, and leave no memory behind`, async () => {
     expect(payloads.length).toBeGreaterThanOrEqual(LEAST);
     await each(payloads, judged);
-    const before = await residentMemory();
-    await each(payloads, judged);
-    expect((await residentMemory()) - before).toBeLessThan(MOST_GROWTH);
+    expect(await growthOf(() => each(payloads, judged))).toBeLessThan(MOST_GROWTH);
   });
 
   it('P11 the same is true of packets in a drop folder', async () => {

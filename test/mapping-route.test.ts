@@ -7,7 +7,7 @@ import { withCitizenCheck } from '../src/identity/citizen.ts';
 import { foldForMatch } from '../src/identity/fold.ts';
 import { usccFor } from '../src/identity/uscc.ts';
 import { compileMapping } from '../src/mapping/compile.ts';
-import { addMonths } from '../src/mapping/period.ts';
+import { addMonths } from '../src/rules/calendar.ts';
 import type { MappedRecord } from '../src/mapping/record.ts';
 import { crossCheck } from '../src/model/check.ts';
 import { findStream, loadModel } from '../src/model/load.ts';

@@ -240,10 +240,6 @@ describe('U12 key, version, region and period', () => {
 
 describe('HUB-2 a record becomes what a platform takes', () => {
   const publish = compilePublication({
-    category: 6,
-    kinds: [],
-    receiver: 'credit-china',
-    purpose: 'credit-evaluation',
     body: new Map<string, { of: string; lookup: Map<string, string> | undefined } | { literal: string }>([
       ['XXBH', { of: 'record.id', lookup: undefined }],
       ['BB', { of: 'record.version', lookup: undefined }],
@@ -258,13 +254,23 @@ describe('HUB-2 a record becomes what a platform takes', () => {
           ]),
         },
       ],
+      ['YYBZ', { of: 'record.disputed', lookup: new Map([['true', '1']]) }],
       ['ZTMC', { of: 'subject.name', lookup: undefined }],
       ['PJDJ', { of: 'grade', lookup: new Map([['a', 'A']]) }],
       ['PJNF', { of: 'year', lookup: undefined }],
       ['PJJG', { literal: '湖南省医疗保障局' }],
     ]),
   });
-  const record = { id: 'r1', version: 3, kind: 'evaluation', deleted: false, subject: { name: '甲' }, fields: { grade: 'a', year: 2026 } };
+  const record = {
+    key: '7:3',
+    id: 'r1',
+    version: 3,
+    kind: 'evaluation',
+    deleted: false,
+    disputed: true,
+    subject: { name: '甲' },
+    fields: { grade: 'a', year: 2026 },
+  };
 
   it('HUB-2 writes fields, subject, record and literals under the platform’s names', () => {
     expect(publish(record)).toEqual({
@@ -272,6 +278,7 @@ describe('HUB-2 a record becomes what a platform takes', () => {
       BB: 3,
       LX: 'evaluation',
       CXBZ: '0',
+      YYBZ: '1',
       ZTMC: '甲',
       PJDJ: 'A',
       PJNF: 2026,

@@ -77,7 +77,7 @@ describe('a model with faults', () => {
   it('is refused with all of them at once, and each names a file, a place and a reason', () => {
     expect(faults.length).toBeGreaterThanOrEqual(expected.length);
     for (const { file, path, reason } of faults) {
-      expect(file).toMatch(/^(limits\.yml|(catalog|codes|connectors|policies)(\/[\w-]+\.yml)?)$/);
+      expect(file).toMatch(/^(limits\.yml|(catalog|codes|connectors|policies|jurisdictions)(\/[\w-]+\.yml)?)$/);
       expect(path).toMatch(/^(\/.*)?$/);
       expect(reason).not.toBe('');
     }

@@ -88,11 +88,16 @@ describe('the connectors on the sandboxes', () => {
       PJRQ: null,
       CXBZ: '0',
     };
-    for (const stream of pushStreams(model)) {
+    for (const stream of pushStreams(model).filter(({ id }) => id === 'evaluation-results')) {
       const name = stream.connector === 'hunan-credit' ? 'ZTMC' : 'PJZTMC';
       const items = [
-        { key: `${stream.connector}-1:1`, body: { ...body, [name]: data.showcase.name } },
-        { key: `${stream.connector}-2:1`, body: { ...body, [name]: '无此主体', TYSHXYDM: '91430104MA4999999X' } },
+        { key: `${stream.connector}-1:1`, act: 'publish' as const, subject: '1', body: { ...body, [name]: data.showcase.name } },
+        {
+          key: `${stream.connector}-2:1`,
+          act: 'publish' as const,
+          subject: '2',
+          body: { ...body, [name]: '无此主体', TYSHXYDM: '91430104MA4999999X' },
+        },
       ];
       const results: PushResult[] = [];
       for await (const result of open.get(stream.connector)?.push(stream, items) ?? []) results.push(result);

@@ -99,19 +99,25 @@ describe('the databases of the sandbox', () => {
       /^(HUNAN_CREDIT_SERVICE|ZHENGZHOU|CREDIT_AGENCIES|HENAN|SHANDONG|SHENZHEN)/.test(name),
     );
     expect(exchanged).toHaveLength(3 * 6);
+    const receiving = Object.keys(sandboxes.env).filter((name) =>
+      /^(HUNAN_EXCHANGE|NATIONAL_INSURANCE_RETURN|PROCUREMENT_PLATFORM|WUGANG_CREDIT)_(URL|SECRET|RECEIPT_KEY)$/.test(name),
+    );
+    expect(receiving).toHaveLength(4 * 3);
     const secrets = Object.entries(sandboxes.env).flatMap(([name, value]) => (name.endsWith('_SECRET') ? [value] : []));
-    expect(new Set(secrets).size).toBe(8);
+    expect(new Set(secrets).size).toBe(12);
     expect(
       Object.keys(sandboxes.env)
-        .filter((name) => !exchanged.includes(name))
+        .filter((name) => !exchanged.includes(name) && !receiving.includes(name))
         .toSorted(),
     ).toEqual([
       'CREDIT_CHINA_APP_ID',
       'CREDIT_CHINA_SECRET',
       'CREDIT_CHINA_URL',
+      'HUNAN_CREDIT_BATCH_FOLDER',
       'HUNAN_CREDIT_DATABASE_URL',
       'HUNAN_CREDIT_DROP_FOLDER',
       'HUNAN_CREDIT_FEEDBACK_FOLDER',
+      'HUNAN_CREDIT_RECEIPT_FOLDER',
       'NATIONAL_INSURANCE_DATABASE_URL',
       'NATIONAL_INSURANCE_INSTITUTION',
       'NATIONAL_INSURANCE_INSTITUTION_NAME',

@@ -8,7 +8,7 @@ import { findStream } from '../src/model/load.ts';
 import type { Connector, PushStream } from '../src/model/types.ts';
 import { FAULT_KINDS, type FaultKind } from '../src/sandbox/faults.ts';
 import { shanghai } from '../src/sandbox/times.ts';
-import { openOutbox } from '../src/store/outbox.ts';
+import { openOutbox } from '../src/store/sending.ts';
 import { inPagesOf, KINDS_OF_TABLES, openTrial, type Outcome, type Trial } from './setup/faults.ts';
 import { MODEL, pullStreamOf } from './setup/store.ts';
 

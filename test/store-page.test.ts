@@ -3,7 +3,8 @@ import { StopStream } from '../src/errors.ts';
 import { usccFor } from '../src/identity/uscc.ts';
 import type { MappedRecord } from '../src/mapping/record.ts';
 import type { NewIssue } from '../src/store/issues.ts';
-import { beginRun, readCounts } from '../src/store/runs.ts';
+import { beginRun, brokenRuns, readCounts } from '../src/store/runs.ts';
+import type { Sql } from '../src/store/sql.ts';
 import { apply, applyOne, inRun, MODEL, OFFICER, openStore, pageOf, pullStreamOf, recordOf, type Store } from './setup/store.ts';
 
 const STREAM = pullStreamOf('credit-china/penalties');
@@ -188,7 +189,9 @@ describe('one transaction', () => {
   };
 
   it('P6 what is published goes into the outbox with the page, once per receiver and version', async () => {
-    const receivers = [...MODEL.connectors.values()].flatMap((c) => [...c.streams.values()].filter((s) => s.direction === 'push')).length;
+    const receivers = [...MODEL.connectors.values()].flatMap((c) =>
+      [...c.streams.values()].filter((s) => s.id === 'evaluation-results'),
+    ).length;
     expect((await put(grade('g', 'hunan:A'), penalty('a', '罚款'))).queued).toBe(receivers);
     expect((await put(grade('g', 'hunan:A'))).queued).toBe(0);
     expect((await put(grade('g', 'hunan:B'))).queued).toBe(receivers);
@@ -235,6 +238,23 @@ describe('one transaction', () => {
       { state: 'done', taken: 1 },
     ]);
     expect(await rows('select cursor from stream_state')).toEqual([{ cursor: 2 }]);
+  });
+
+  it('P7 a run whose process died is told; one that ends while the locks are looked at is not', async () => {
+    await store.pool.query(
+      `insert into run (connector, stream, direction, state, trigger, officer_id, officer_name)
+       select 'credit-china', stream, 'pull', 'running', 'manual', 'o', 'o' from unnest(array['penalties', 'licences']) as stream`,
+    );
+    expect(await brokenRuns(store.pool)).toHaveLength(2);
+    const endsMeanwhile: Sql = {
+      transaction: (work) => store.pool.transaction(work),
+      async query<R>(text: string, values?: readonly unknown[]) {
+        const seen = await store.pool.query<R>(text, values);
+        await store.pool.query(`update run set state = 'done' where stream = 'licences'`);
+        return seen;
+      },
+    };
+    expect(await brokenRuns(endsMeanwhile)).toEqual([{ connector: 'credit-china', stream: 'penalties' }]);
   });
 
   it('P7 a stream is free for the next run as soon as a run has ended', async () => {

@@ -29,8 +29,8 @@ beforeAll(async () => {
   ({ MODEL } = await import('./setup/store.ts'));
 });
 
-/** A small part of the documents that a quick run asks in all. */
-const COUNT = 150;
+/** As many documents as one policy is asked in a quick run; most leaks are found within the first hundred. */
+const COUNT = 2000;
 const SEED = Number(process.env['HUB_SEED'] ?? 11);
 
 /** The second wall alone would stop most of these: it is let down, so that what is broken is seen. */
@@ -82,10 +82,7 @@ async function firstLeak(department: string, purpose: string, doctor: Doctor): P
   }
 }
 
-/** Run on demand, as the two worlds are. */
-const onDemand = process.env['HUB_WORLDS'] === '1' || process.env['HUB_DEEP'] === '1' ? describe : describe.skip;
-
-onDemand('P10 a hub that leaks (HUB_WORLDS=1)', () => {
+describe('P10 a hub that leaks', () => {
   it('P10 lists without the condition of the grant: found', async () => {
     const rewrite = (text: string) =>
       text.includes('group by 1, 2') ? text : text.replace(') and not r.deleted', ' or true) and not r.deleted');

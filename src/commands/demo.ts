@@ -15,7 +15,7 @@ import { readLag } from '../log/witnessed.ts';
 import { findStream } from '../model/load.ts';
 import { mintToken } from '../resolvers/token.ts';
 import { generate, type SandboxData } from '../sandbox/generate.ts';
-import { openOutbox } from '../store/outbox.ts';
+import { openOutbox } from '../store/sending.ts';
 import { countsSince, lastRunId } from '../store/runs.ts';
 import { checkDirt } from './demo-dirt.ts';
 import { DEMO_DEPARTMENTS, type DemoDepartment, demoQuery } from './demo-query.ts';

@@ -1,5 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { articlesReference, type NamedTest, testsOf, toArticleRows } from '../model/articles.ts';
 import { environmentTable, type Language } from '../model/environment.ts';
 import { limitsTable } from '../model/limits.ts';
 import { loadModel } from '../model/load.ts';
@@ -7,10 +8,10 @@ import { catalogReference, type MetaSchema, schemaReference } from '../model/ref
 import type { Model } from '../model/types.ts';
 import { buildGraph, printGraph } from '../resolvers/schema.ts';
 
-const METAS = ['catalog', 'subjects', 'codes', 'connector', 'policy', 'limits'];
+const METAS = ['catalog', 'subjects', 'codes', 'connector', 'policy', 'pack', 'limits', 'calendar'];
 
 /**
- * `hub generate`: writes what follows from `schema/` – the SDL and the key reference there, the catalog page and the tables of the
+ * `hub generate`: writes what follows from `schema/` – the SDL and the key reference there, the catalog page, the page of the articles and the tables of the
  * READMEs in the folder above. With `check` nothing is written; throws an Error that names every stale file.
  */
 export function generate(schema: string, check: boolean): void {
@@ -21,12 +22,25 @@ export function generate(schema: string, check: boolean): void {
     [join(schema, 'hub.graphql'), printGraph(buildGraph(model))],
     [join(schema, 'README.md'), schemaReference(metas)],
     [join(above, 'docs/catalog.md'), catalogReference(model)],
+    [
+      join(above, 'docs/articles.md'),
+      articlesReference(model, toArticleRows(readFileSync(join(above, 'docs/articles.yml'), 'utf8')), namedTests(join(above, 'test'))),
+    ],
     [join(above, 'README.md'), withTables(model, join(above, 'README.md'), 'en')],
     [join(above, 'README.zh-CN.md'), withTables(model, join(above, 'README.zh-CN.md'), 'zh')],
   ]);
   const stale = [...texts].filter(([path, text]) => current(path) !== text);
   if (check && stale.length > 0) throw new Error(`stale: ${stale.map(([path]) => path).join(', ')}; run npm run generate`);
   if (!check) for (const [path, text] of stale) writeFileSync(path, text);
+}
+
+/** The named tests below a folder, in the order of their files. */
+export function namedTests(folder: string): NamedTest[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((file) => file.replaceAll('\\', '/'))
+    .filter((file) => /(\.test|-cases)\.ts$/.test(file))
+    .sort()
+    .flatMap((file) => testsOf(file, readFileSync(join(folder, file), 'utf8')));
 }
 
 function current(path: string): string | undefined {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readConfig } from '../config.ts';
 import { openKeys } from '../store/keys.ts';
@@ -6,6 +6,7 @@ import { indexedUnder, reindexAll } from '../store/reindex.ts';
 import { resealAll, sealedUnder } from '../store/reseal.ts';
 import { type KeyRing, type KeyUse, readRing, withNewKey, writeRing } from '../store/ring.ts';
 import { type Environment, openRuntime, type Runtime } from './runtime.ts';
+import { replaceSecretFile } from '../store/secret-file.ts';
 
 type Print = (text: string) => void;
 
@@ -127,15 +128,7 @@ function keep(environment: Environment, ring: KeyRing, print: Print): void {
     print(text);
     return;
   }
-  const fresh = `${file}.new`;
-  const handle = openSync(fresh, 'w', 0o600);
-  try {
-    writeSync(handle, text);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  renameSync(fresh, file);
+  replaceSecretFile(file, text);
   const list = (keys: { id: string }[]) => keys.map(({ id }) => id);
   print(JSON.stringify({ seal: list(ring.seal), active: ring.active, blind: list(ring.blind), live: ring.live, log: list(ring.log) }));
 }

@@ -1,4 +1,3 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import type { LogSuite } from '../log/chain.ts';
@@ -7,6 +6,7 @@ import { openPublicKey, openPublicKeys, openSigner } from '../log/signature.ts';
 import type { WitnessClient } from '../log/witness-client.ts';
 import { witnessClient } from '../log/witness-client.ts';
 import { newSigningKey } from '../store/signing.ts';
+import { secretFile } from '../store/secret-file.ts';
 
 /** Where a witness is, and the public key (PEM) of its cosignatures. */
 export interface WitnessAt {
@@ -47,12 +47,7 @@ function witnessOf({ witnessUrl, witnessPublicKey }: Config): WitnessAt | undefi
 
 /** A key of the data folder, made when it is not there. */
 export function localKey(data: string, name: 'seal' | 'receipt'): string {
-  const path = join(data, `${name}-key.pem`);
-  if (!existsSync(path)) {
-    mkdirSync(data, { recursive: true, mode: 0o700 });
-    writeFileSync(path, newSigningKey('ed25519').privateKey, { mode: 0o600 });
-  }
-  return readFileSync(path, 'utf8');
+  return secretFile(join(data, `${name}-key.pem`), () => newSigningKey('ed25519').privateKey);
 }
 
 /** The hash that belongs to the signatures of a suite. */

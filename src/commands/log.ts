@@ -58,7 +58,7 @@ export async function logSearch(environment: Environment, options: LogSearchComm
   }
 }
 
-/** `hub log alarms`: counts what came into the log since the last time, and prints the alarms that nobody acknowledged yet. For a timer, too. */
+/** `hub log alarms`: counts what came into the log since the last time, and prints the alarms that nobody acknowledged yet. */
 export async function logAlarms(environment: Environment, options: LogReader, write: Write): Promise<void> {
   const runtime = await openRuntime({ environment, local: true });
   try {

@@ -1,4 +1,3 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { type Config, readConfig } from '../config.ts';
@@ -16,6 +15,7 @@ import { WRITER } from '../store/roles.ts';
 import { openPool, type Pool } from '../store/sql.ts';
 import { type LogKeys, openLogKeys, type WitnessAt } from './log-keys.ts';
 import { openSealing } from './sealing.ts';
+import { secretFile } from '../store/secret-file.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -34,6 +34,7 @@ export interface Runtime {
   /** Opens the query log as a writer of its own; its receipts are signed, and it takes nothing while the witness is silent for too long. */
   log(role: string): Promise<QueryLog>;
   onClose(step: () => Promise<void>): void;
+  /** Takes every step, also after one that failed; throws what failed first. */
   close(): Promise<void>;
 }
 
@@ -59,8 +60,9 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const logger = newLogger(config);
   const steps: (() => Promise<void>)[] = [];
   const close = async () => {
-    for (const step of steps.toReversed()) await step();
-    steps.length = 0;
+    const faults: unknown[] = [];
+    for (const step of steps.splice(0).toReversed()) await step().catch((error: unknown) => faults.push(error));
+    if (faults.length > 0) throw faults[0];
   };
   try {
     const databaseUrl = config.databaseUrl ?? (options.local ? await localDatabase(config, steps) : undefined);
@@ -113,7 +115,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
       close,
     };
   } catch (error) {
-    await close();
+    await close().catch(() => undefined);
     throw error;
   }
 }
@@ -139,11 +141,4 @@ export async function localDatabase(config: Config, steps: (() => Promise<void>)
   return server.url('hub');
 }
 
-function localKeys(data: string): string {
-  const path = join(data, 'keys.json');
-  if (!existsSync(path)) {
-    mkdirSync(data, { recursive: true, mode: 0o700 });
-    writeFileSync(path, newKeyRing(), { mode: 0o600 });
-  }
-  return readFileSync(path, 'utf8');
-}
+const localKeys = (data: string): string => secretFile(join(data, 'keys.json'), newKeyRing);

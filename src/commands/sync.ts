@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { runPull } from '../jobs/pull.ts';
-import { runPush } from '../jobs/push.ts';
+import { type PutOff, runStream } from '../jobs/run.ts';
 import { findStream } from '../model/load.ts';
 import type { Stream } from '../model/types.ts';
 import { type Environment, jobsOf, openRuntime } from './runtime.ts';
@@ -25,12 +24,19 @@ export async function sync(environment: Environment, name: string, options: Sync
     const jobs = jobsOf(runtime, await runtime.log('sync'));
     const how = { trigger: 'manual', onProgress: progressOf(name) } as const;
     const given = { ...(options.file === undefined ? {} : { file: options.file }), ...(lines === undefined ? {} : { lines }) };
-    const result = stream.direction === 'push' ? await runPush(jobs, stream, how) : await runPull(jobs, stream, { ...how, ...given });
+    const result = await runStream(jobs, stream, { ...how, ...given });
     if (result === undefined) throw new Error(`${name} is paused or being run by another process`);
+    if ('deferred' in result) throw new Error(putOff(name, result.deferred));
     process.stdout.write(`${JSON.stringify({ connector: stream.connector, stream: stream.id, ...result.counts })}\n`);
   } finally {
     await runtime.close();
   }
+}
+
+function putOff(name: string, { why, until }: PutOff['deferred']): string {
+  return until === undefined
+    ? `${name} is paused`
+    : `${name} is put off until ${until.toISOString()} (${why}); a worker goes on with it then`;
 }
 
 /** What is wrong with the options, for this stream. */

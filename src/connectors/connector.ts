@@ -1,6 +1,6 @@
 import { StopStream } from '../errors.ts';
 import type { Connector, DatabaseVia, DropFolder, HttpPushVia, HttpVia, ManualVia, PushStream, ReadStream, Via } from '../model/types.ts';
-import type { FileReceipt, OpenConnector, OpenOptions, Page, PullFrom, PushItem, PushResult } from './contract.ts';
+import type { Doubtful, FileReceipt, OpenConnector, OpenOptions, Page, PullFrom, PushItem, PushResult } from './contract.ts';
 import { openDatabase } from './database.ts';
 import type { Database } from './database.ts';
 import { pullExchange } from './exchange.ts';
@@ -13,7 +13,9 @@ import { openNationalInsurance } from './national-insurance.ts';
 import type { NationalInsurance } from './national-insurance.ts';
 import { pullHttp } from './paging.ts';
 import { collectDatabase, pushDatabase } from './push-database.ts';
-import { pushHttp } from './push-http.ts';
+import { collectBatches, openFolders, pushBatch } from './push-file.ts';
+import { collectHttp, pushHttp } from './push-http.ts';
+import { openReconcile } from './reconcile.ts';
 import { fillText } from './template.ts';
 import { pullWatermark } from './watermark.ts';
 
@@ -59,19 +61,26 @@ export function openConnector(connector: Connector, settings: Readonly<Record<st
     }
   }
 
-  async function* push({ via }: PushStream, items: PushItem[]): AsyncGenerator<PushResult> {
+  async function* push(stream: PushStream, items: PushItem[]): AsyncGenerator<PushResult> {
+    const { via } = stream;
     switch (via.kind) {
       case 'http':
-        return yield* pushHttp(session(via), via, items);
+        return yield* pushHttp(session(via), via, stream.publish, items);
       case 'database':
         return yield* pushDatabase(database(via.url), via, items, options);
+      case 'file':
+        return yield* pushBatch(openFolders(via, settings), stream, items, options);
     }
   }
 
-  /** Over HTTP there is nobody to ask but the call itself: every key is `unknown`, to be repeated. */
-  async function* collect({ via }: PushStream, keys: string[]): AsyncGenerator<PushResult> {
-    if (via.kind === 'database') yield* collectDatabase(database(via.url), via, keys);
-    else for (const key of keys) yield { key, outcome: 'unknown' };
+  async function* collect({ via, publish }: PushStream, items: readonly Doubtful[]): AsyncGenerator<PushResult> {
+    if (via.kind === 'http') return yield* collectHttp(session(via), via, publish, items);
+    if (via.kind === 'file') return yield* collectBatches(openFolders(via, settings), via, items, options);
+    yield* collectDatabase(
+      database(via.url),
+      via,
+      items.map((item) => item.key),
+    );
   }
 
   async function upload(file: { name: string; content: Uint8Array }): Promise<FileReceipt> {
@@ -81,10 +90,10 @@ export function openConnector(connector: Connector, settings: Readonly<Record<st
 
   async function close(): Promise<void> {
     http.close();
-    await Promise.all([...databases.values()].map((one) => one.close()));
+    await Promise.all([options.gate?.close(), ...[...databases.values()].map((one) => one.close())]);
   }
 
-  return { pull, push, collect, upload, close };
+  return { pull, push, collect, upload, reconcile: (stream) => openReconcile(stream, { session, database, pull }, options), close };
 }
 
 function foldersOf({ folder, feedback }: DropFolder, settings: Readonly<Record<string, string>>): { folder: string; feedback: string } {

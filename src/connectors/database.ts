@@ -1,7 +1,7 @@
 import { DatabaseError, Pool, types } from 'pg';
 import type { CustomTypesConfig } from 'pg';
 import { RetryLater, StopStream } from '../errors.ts';
-import { DEFAULT_TIMEOUT_MS } from './contract.ts';
+import { DEFAULT_TIMEOUT_MS, OPEN_GATE } from './contract.ts';
 import type { OpenOptions } from './contract.ts';
 import { said } from './said.ts';
 
@@ -28,6 +28,7 @@ const asText = {
 
 export function openDatabase(url: string, label: string, options: OpenOptions): Database {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const gate = options.gate ?? OPEN_GATE;
   const pool = new Pool({
     connectionString: checkedUrl(url, label),
     max: 2,
@@ -46,11 +47,13 @@ export function openDatabase(url: string, label: string, options: OpenOptions): 
 
   async function run<T>(work: () => Promise<T>): Promise<T> {
     if (options.signal?.aborted) throw new RetryLater(`stopped: ${label} 的读取被停止`);
-    try {
-      return await work();
-    } catch (error) {
-      throw translated(error, label);
-    }
+    return gate.pass(async () => {
+      try {
+        return await work();
+      } catch (error) {
+        throw translated(error, label);
+      }
+    });
   }
   const query: Query = async (sql, values = []) => {
     try {

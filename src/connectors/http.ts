@@ -1,9 +1,9 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { create, isAxiosError } from 'axios';
-import { RetryLater, StopStream } from '../errors.ts';
+import { Deferred, RetryLater, StopStream } from '../errors.ts';
 import type { Json } from '../model/types.ts';
-import { DEFAULT_TIMEOUT_MS } from './contract.ts';
+import { DEFAULT_TIMEOUT_MS, OPEN_GATE } from './contract.ts';
 import type { OpenOptions } from './contract.ts';
 import { parseJson } from './json.ts';
 
@@ -63,16 +63,24 @@ export function openHttp(options: OpenOptions): Http {
     transformResponse: (data: unknown) => data,
   });
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const gate = options.gate ?? OPEN_GATE;
 
   async function send(request: Request): Promise<Answer> {
-    return exchange(request, LARGEST_ANSWER, ({ status, bytes, afterMs }) => ({ status, body: bodyOf(status, bytes, request), afterMs }));
+    return gate.pass(
+      () => exchange(request, LARGEST_ANSWER, ({ status, bytes, afterMs }) => ({ status, body: bodyOf(status, bytes, request), afterMs })),
+      ({ status }) => isBusy(status),
+    );
   }
 
   function download(request: Request): Promise<Download> {
-    return exchange(request, LARGEST_FILE, ({ status, bytes, afterMs }) => {
+    const read = ({ status, bytes, afterMs }: { status: number; bytes: Buffer; afterMs: number | undefined }): Download => {
       const file = isSuccess(status) && isZip(bytes) ? bytes : undefined;
       return { status, body: file ? undefined : bodyOf(status, bytes, request), afterMs, file };
-    });
+    };
+    return gate.pass(
+      () => exchange(request, LARGEST_FILE, read),
+      ({ status }) => isBusy(status),
+    );
   }
 
   async function exchange<T>(
@@ -123,7 +131,7 @@ function isZip(bytes: Buffer): boolean {
 
 /** Whether a RetryLater of `send` means that the other side cannot have seen the request. */
 export function neverSent(error: RetryLater): boolean {
-  return error.cause instanceof Error && NEVER_SENT.has(error.cause.message);
+  return error instanceof Deferred || (error.cause instanceof Error && NEVER_SENT.has(error.cause.message));
 }
 
 /** Status → what follows, for all transports over HTTP. Success statuses and 401/403 (a login may help) are left to the caller. */

@@ -22,6 +22,8 @@ export interface Call {
 /** An API with its login. The token is shared by all calls, asked for when first needed and again once per call when it is refused. */
 export interface Session {
   label(call: Call): string;
+  /** Logs in where that is still to be done, so that what fails after it is the call itself. */
+  ready(): Promise<void>;
   /** The answer as it is, whatever its status; 401 and 403 only after the login was renewed. */
   send(call: Call): Promise<Answer>;
   /** The body of an answer that says success, else RetryLater or StopStream. */
@@ -59,6 +61,10 @@ export function openSession(http: Http, name: string, api: Api, settings: Values
     if (!isExpired(answer, auth)) return answer;
     if (token === used) token = undefined;
     return http.send(request(call, header(auth, await settled((token ??= login(auth))))));
+  }
+
+  async function ready(): Promise<void> {
+    if (api.auth !== undefined) await settled((token ??= login(api.auth)));
   }
 
   async function read(call: Call): Promise<Json> {
@@ -118,5 +124,5 @@ export function openSession(http: Http, name: string, api: Api, settings: Values
     };
   }
 
-  return { label, send, read };
+  return { label, ready, send, read };
 }

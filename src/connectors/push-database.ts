@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { RetryLater } from '../errors.ts';
+import { Deferred, RetryLater } from '../errors.ts';
 import type { FrontDatabasePushVia, Json } from '../model/types.ts';
 import type { OpenOptions, PushItem, PushResult } from './contract.ts';
 import { RowRefused, quoted, tableName } from './database.ts';
@@ -29,7 +29,10 @@ export async function* pushDatabase(
     } catch (error) {
       if (error instanceof RowRefused) yield { key: item.key, outcome: 'refused', reason: error.message };
       else if (!(error instanceof RetryLater)) throw error;
-      else {
+      else if (error instanceof Deferred) {
+        failed = error;
+        break;
+      } else {
         // The commit may have got through; the same key will tell.
         yield { key: item.key, outcome: 'unknown', reason: error.message };
         failed = error;
@@ -53,7 +56,7 @@ export async function* pushDatabase(
   for (const key of waiting) yield { key, outcome: 'pending' };
 }
 
-/** Without feedback: `pending` when the row stands in the inbound table, else `unknown`. */
+/** Without feedback: `pending` when the row stands in the inbound table; `absent` when it does not, and nobody is writing it. */
 export async function* collectDatabase(database: Database, via: FrontDatabasePushVia, keys: string[]): AsyncGenerator<PushResult> {
   const open = new Set(keys);
   for (const result of await feedbackFor(database, via, keys)) {
@@ -63,8 +66,7 @@ export async function* collectDatabase(database: Database, via: FrontDatabasePus
   const key = quoted(via.key);
   const rows = await database.query(`select ${key}::text as key from ${tableName(via.table)} where ${key} = any($1)`, [[...open]]);
   const handedOver = new Set(rows.map((row) => row['key']));
-  for (const one of open)
-    yield handedOver.has(one) ? { key: one, outcome: 'pending' } : { key: one, outcome: 'unknown', reason: '前置库中没有该信息' };
+  for (const one of open) yield handedOver.has(one) ? { key: one, outcome: 'pending' } : { key: one, outcome: 'absent' };
 }
 
 /** The lock holds off another writer of the same key where the platform's table has no unique index to do it. */

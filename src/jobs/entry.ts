@@ -40,6 +40,22 @@ export function jobEntry(
   };
 }
 
+/** What the hub does to the use of a platform by itself, under the officer who answers for it: its breaker opens or closes. */
+export function operationsEntry(jobs: Jobs, connector: Connector, what: string): LogEntry {
+  return {
+    ...common(jobs, connector),
+    kind: 'admin',
+    department: connector.department,
+    actingFor: connector.id,
+    purpose: { code: 'collection', basis: connector.article, case: null },
+    operation: what,
+    categories: [],
+    rows: 0,
+    outcome: 'answered',
+    code: '',
+  };
+}
+
 /** Refused records that go back to who provided them: their places and the rules they broke, nothing of anybody's record. */
 export function feedbackEntry(jobs: Jobs, connector: Connector, issues: number): LogEntry {
   return {

@@ -1,4 +1,3 @@
-import { openConnector } from '../connectors/connector.ts';
 import { csvLine, zipText } from '../connectors/feedback-file.ts';
 import { resolveSettings } from '../connectors/settings.ts';
 import { StopStream } from '../errors.ts';
@@ -8,6 +7,7 @@ import { type Feedback, keepReceipt, prepareFeedback, type ReturnedIssue, waitin
 import { beginRun, type HeldRun, type Trigger } from '../store/runs.ts';
 import { feedbackEntry } from './entry.ts';
 import { endStateOf } from './failure.ts';
+import { openPlatform } from './gate.ts';
 import type { Jobs } from './hub.ts';
 
 /** Rows a file: some hundred kilobytes, packed a tenth of it. */
@@ -44,7 +44,7 @@ export async function runFeedback(jobs: Jobs, connector: Connector, trigger: Tri
 }
 
 async function sendAll(jobs: Jobs, connector: Connector, settings: Record<string, string>, run: HeldRun): Promise<SentFile[]> {
-  const open = openConnector(connector, settings, { now: jobs.now });
+  const open = openPlatform(jobs, { connector, stream: LEDGER_NAME, windows: [] }, settings);
   const sent: SentFile[] = [];
   try {
     for (;;) {

@@ -1,11 +1,13 @@
-import { openConnector } from '../connectors/connector.ts';
+import { cursorFrom } from '../connectors/rewind.ts';
 import { resolveSettings } from '../connectors/settings.ts';
 import { StopStream } from '../errors.ts';
 import type { ReadStream } from '../model/types.ts';
+import { placesOf } from '../rules/budget.ts';
 import { beginRun, type Counts, type HeldRun, NO_COUNTS, type Trigger } from '../store/runs.ts';
 import { knownCodes } from '../store/subjects.ts';
 import { jobEntry } from './entry.ts';
 import { endStateOf } from './failure.ts';
+import { openPlatform } from './gate.ts';
 import { connectorOf, type Jobs } from './hub.ts';
 import { sinkOf } from './sink.ts';
 
@@ -32,7 +34,10 @@ const BROKEN = { least: 50, share: 0.5 };
  */
 export async function runPull(jobs: Jobs, stream: ReadStream, options: RunOptions): Promise<RunResult | undefined> {
   const connector = connectorOf(jobs.model, stream.connector);
-  const run = await beginRun(jobs.pool, { ...stream, direction: 'pull' }, connector.officer, options.trigger);
+  const run = await beginRun(jobs.pool, { ...stream, direction: 'pull' }, connector.officer, options.trigger, {
+    concurrent: placesOf(connector.limits),
+    now: jobs.now(),
+  });
   if (run === undefined) return undefined;
   // What was stored before a failure is stored: the log says how many records were read either way.
   const counts = { ...NO_COUNTS };
@@ -52,17 +57,15 @@ export async function runPull(jobs: Jobs, stream: ReadStream, options: RunOption
 }
 
 async function readPages(jobs: Jobs, stream: ReadStream, run: HeldRun, options: RunOptions, counts: Counts): Promise<void> {
-  const { settings, missing } = resolveSettings(connectorOf(jobs.model, stream.connector), jobs.environment);
+  const connector = connectorOf(jobs.model, stream.connector);
+  const { settings, missing } = resolveSettings(connector, jobs.environment);
   if (missing.length > 0 && options.file === undefined) throw new StopStream(`settings are missing: ${missing.join(', ')}`);
-  const open = openConnector(connectorOf(jobs.model, stream.connector), settings, {
-    now: jobs.now,
-    ...(options.signal ? { signal: options.signal } : {}),
-  });
+  const open = openPlatform(jobs, { connector, stream: stream.id, windows: stream.windows, signal: options.signal }, settings);
   const sink = sinkOf(jobs, stream, run);
   try {
     const pages = open.pull(stream, {
       // A file is a whole of its own: it neither uses nor moves the cursor of the transport.
-      cursor: options.file === undefined ? run.cursor : null,
+      cursor: options.file === undefined ? beginningOf(stream, run) : null,
       keys: (scheme, after, limit) => knownCodes(jobs.pool, scheme, after, limit),
       ...(options.file === undefined ? {} : { file: options.file }),
       ...(options.lines === undefined ? {} : { lines: options.lines }),
@@ -82,6 +85,11 @@ async function readPages(jobs: Jobs, stream: ReadStream, run: HeldRun, options: 
   } finally {
     await open.close();
   }
+}
+
+/** Where the run reads on, or from where a person asked to have it read again. */
+function beginningOf({ via }: ReadStream, { cursor, backfillFrom }: HeldRun): HeldRun['cursor'] {
+  return backfillFrom === null ? cursor : cursorFrom(via, backfillFrom);
 }
 
 /** The page is stored with its issues; what comes after it waits for a person. */

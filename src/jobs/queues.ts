@@ -6,6 +6,10 @@ export interface StreamJob {
   connector: string;
   stream: string;
   trigger: 'schedule' | 'manual' | 'demo';
+  /** Asked for by a commit while another run was under way: of use only if that one left something that can be sent. */
+  woken?: boolean;
+  /** Its time came and nobody ran it: of use only if that is still so. */
+  missed?: boolean;
 }
 export type StreamQueue = Queue<StreamJob, StreamOutcome, string>;
 export type StreamWorker = Worker<StreamJob, StreamOutcome, string>;
@@ -13,8 +17,9 @@ export type StreamWorker = Worker<StreamJob, StreamOutcome, string>;
 /** What a finished job says: the ledger has the rest. */
 export interface StreamOutcome {
   run: number | null;
-  /** `skipped`: another process holds the stream. */
-  state: 'done' | 'skipped' | 'paused';
+  /** `skipped`: another process holds the stream. `deferred`: it goes on by itself at `until`. */
+  state: 'done' | 'skipped' | 'paused' | 'deferred';
+  until?: string;
 }
 
 /** Where the queues live: Redis when there is one, else PostgreSQL. The choice is made here and known nowhere else. */

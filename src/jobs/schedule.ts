@@ -34,6 +34,10 @@ export async function upsertSchedules(pool: Pool, queue: StreamQueue, model: Mod
 
 /** Makes the schedules again when some are gone: whoever wipes the queues must not stop the collection without anybody noticing. */
 export async function restoreSchedules(pool: Pool, queue: StreamQueue, model: Model): Promise<void> {
-  const wanted = allStreams(model).filter((s) => s.schedule !== undefined).length;
-  if ((await queue.getJobSchedulersCount()) < wanted) await upsertSchedules(pool, queue, model);
+  if (!(await hasSchedules(queue, model))) await upsertSchedules(pool, queue, model);
+}
+
+/** Whether no schedule is gone. Cheap: a count. */
+export async function hasSchedules(queue: StreamQueue, model: Model): Promise<boolean> {
+  return (await queue.getJobSchedulersCount()) >= allStreams(model).filter((s) => s.schedule !== undefined).length;
 }

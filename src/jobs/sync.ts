@@ -1,6 +1,7 @@
 import { allStreams } from '../model/load.ts';
+import { runsByItself } from '../model/streams.ts';
 import type { Model, Stream } from '../model/types.ts';
-import { enqueueStream, type RunningWorker, runsByItself } from './worker.ts';
+import { enqueueStream, type RunningWorker } from './worker.ts';
 
 /** What a full sync tells of each stream as it goes. */
 export interface SyncProgress {
@@ -14,6 +15,8 @@ export interface SyncProgress {
 
 /** How long a full sync waits before it asks again for a stream that is held elsewhere. */
 const HELD_MS = 1000;
+/** A full sync waits for a stream that is put off for less than this. */
+const SOON_MS = 120_000;
 
 /**
  * Runs every stream of a model once through the queue: pulls as soon as the streams they come after are done, pushes when all pulls are.
@@ -51,16 +54,19 @@ export async function syncAll(
     tell({ ...job.data, state: 'running', in: taken ?? 0, total: total ?? undefined });
   });
   worker.on('completed', (job, result) => {
+    if (job.name !== 'run') return;
     const name = `${job.data.connector}/${job.data.stream}`;
     if (!asked.has(name) || over.has(name)) return;
-    if (result.state === 'paused') {
+    // It goes on by itself, and then completes again.
+    if (result.state === 'deferred' && Date.parse(result.until ?? '') - Date.now() < SOON_MS) return;
+    if (result.state === 'paused' || result.state === 'deferred') {
       tell({
         connector: job.data.connector,
         stream: job.data.stream,
         state: 'failed',
         in: 0,
         total: undefined,
-        error: 'the stream is paused',
+        error: result.state === 'paused' ? 'the stream is paused' : `the stream is put off until ${result.until}`,
       });
       finish(name);
       return;
@@ -75,7 +81,7 @@ export async function syncAll(
     finish(name);
   });
   worker.on('failed', (job, error) => {
-    if (!job || (error.name !== 'UnrecoverableError' && job.attemptsMade < (job.opts.attempts ?? 1))) return;
+    if (job?.name !== 'run' || (error.name !== 'UnrecoverableError' && job.attemptsMade < (job.opts.attempts ?? 1))) return;
     const name = `${job.data.connector}/${job.data.stream}`;
     tell({ connector: job.data.connector, stream: job.data.stream, state: 'failed', in: 0, total: undefined, error: error.message });
     finish(name);

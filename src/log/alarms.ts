@@ -27,13 +27,22 @@ export interface Alarm {
 /** Regions of subjects by the hex of their tokens; one that is not there has none. */
 export type RegionsOf = (tokens: ReadonlySet<string>) => Promise<ReadonlyMap<string, string>>;
 
+export interface CountedAlarms {
+  /** Entries that were read. */
+  read: number;
+  /** Codes of the rules of alarms that were not there before. */
+  raised: string[];
+}
+
 interface Seen {
   at: number;
   entry: LogEntry;
 }
 interface Counted {
   rule: AlarmRule;
-  seen: Seen;
+  person: LogEntry['person'];
+  department: string;
+  region: string;
   subject: string;
   start: number;
   entries: number;
@@ -53,10 +62,11 @@ const PAGE = 1000;
 const windowStart = (at: number, ms: number): number => Math.floor((at + SHANGHAI_MS) / ms) * ms - SHANGHAI_MS;
 
 /**
- * Counts what came into the log since the last time and raises the alarms that the rules ask for; returns how many entries it read. Windows that
- * are still open are counted again, so that an alarm grows and never doubles. Safe to run in several processes: one counts, the others wait.
+ * Counts what came into the log since the last time and raises the alarms that the rules ask for; returns how many entries it read and the rules of the
+ * alarms that are new. Windows that are still open are counted again, so that an alarm grows and never doubles. Safe to run in several processes: one
+ * counts, the others wait. Holds counters of one day, no entries.
  */
-export async function countAlarms(sql: Sql, rules: readonly AlarmRule[], regionsOf: RegionsOf, now: Date): Promise<number> {
+export async function countAlarms(sql: Sql, rules: readonly AlarmRule[], regionsOf: RegionsOf, now: Date): Promise<CountedAlarms> {
   return sql.transaction(async (tx) => {
     await tx.query(
       `insert into misuse_alarm_mark (counted_to) select coalesce((select min(at) from query_log), $1::timestamptz) on conflict do nothing`,
@@ -64,21 +74,29 @@ export async function countAlarms(sql: Sql, rules: readonly AlarmRule[], regions
     );
     const { rows } = await tx.query<{ countedTo: string }>('select counted_to as "countedTo" from misuse_alarm_mark for update');
     const since = Date.parse(rows[0]?.countedTo ?? now.toISOString()) - LATE_MS;
-    let read = 0;
+    const counted: CountedAlarms = { read: 0, raised: [] };
     // No window is longer than a day, so each day can be counted alone.
     for (let day = windowStart(since, DAY_MS); day <= now.getTime(); day += DAY_MS) {
-      const seen = await entriesOf(tx, day);
-      read += seen.length;
-      for (const rule of rules) await raise(tx, await countedBy(rule, seen, regionsOf));
+      const counters = rules.map((rule) => counterOf(rule));
+      for await (const seen of entriesOf(tx, day)) {
+        counted.read += 1;
+        for (const counter of counters) counter.add(seen);
+      }
+      for (const counter of counters) counted.raised.push(...(await raise(tx, await counter.over(regionsOf))));
     }
     await tx.query('update misuse_alarm_mark set counted_to = greatest(counted_to, $1::timestamptz)', [now.toISOString()]);
-    return read;
+    return counted;
   });
 }
 
+/** Instant up to which the alarms are counted; nothing where they never were. */
+export async function alarmsCountedTo(sql: Sql): Promise<string | undefined> {
+  const { rows } = await sql.query<{ countedTo: string }>('select counted_to as "countedTo" from misuse_alarm_mark');
+  return rows[0]?.countedTo;
+}
+
 /** What officers asked on one day: neither jobs, nor subjects about themselves, nor requests by nobody. */
-async function entriesOf(sql: Sql, day: number): Promise<Seen[]> {
-  const seen: Seen[] = [];
+async function* entriesOf(sql: Sql, day: number): AsyncGenerator<Seen> {
   let after: [string, number, number] = [new Date(day).toISOString(), -1, -1];
   for (;;) {
     const { rows } = await sql.query<{ at: string; writer: number; seq: number; body: Buffer }>(
@@ -86,36 +104,51 @@ async function entriesOf(sql: Sql, day: number): Promise<Seen[]> {
        and department not in ('', 'subject', 'public') and kind in ('query', 'mutation', 'subscription') order by at, writer, seq limit $5`,
       [...after, new Date(day + DAY_MS).toISOString(), PAGE],
     );
-    for (const { at, body } of rows) seen.push({ at: Date.parse(at), entry: decode(body).entry });
+    for (const { at, body } of rows) {
+      const { entry } = decode(body);
+      if (entry.code !== 'INTENT') yield { at: Date.parse(at), entry };
+    }
     const last = rows.at(-1);
-    if (last === undefined || rows.length < PAGE) return seen.filter(({ entry }) => entry.code !== 'INTENT');
+    if (last === undefined || rows.length < PAGE) return;
     after = [last.at, last.writer, last.seq];
   }
 }
 
-async function countedBy(rule: AlarmRule, seen: readonly Seen[], regionsOf: RegionsOf): Promise<Counted[]> {
+/** Counts one rule over the entries of a day. */
+function counterOf(rule: AlarmRule): { add(seen: Seen): void; over(regionsOf: RegionsOf): Promise<Counted[]> } {
   const all = new Map<string, number>();
   const counted = new Map<string, Counted>();
   const ms = rule.minutes * 60_000;
-  for (const one of seen) {
+  const placeOf = (person: string, start: number): string => JSON.stringify([person, start]);
+
+  function add(one: Seen): void {
+    const { person, department, region, subjects: tokens } = one.entry;
     const start = windowStart(one.at, ms);
-    const place = JSON.stringify([one.entry.person.id, start]);
+    const place = placeOf(person.id, start);
     all.set(place, (all.get(place) ?? 0) + 1);
-    if (!isCounted(rule, one)) continue;
-    const subjects = one.entry.subjects.map((token) => token.toString('hex'));
+    if (!isCounted(rule, one)) return;
+    const subjects = tokens.map((token) => token.toString('hex'));
     for (const subject of rule.counts === 'same-subject' ? subjects : ['']) {
       const key = `${place}${subject}`;
-      const found = counted.get(key) ?? { rule, seen: one, subject, start, entries: 0, subjects: new Set<string>() };
+      let found = counted.get(key);
+      if (found === undefined) {
+        found = { rule, person, department: department ?? '', region: region ?? '', subject, start, entries: 0, subjects: new Set() };
+        counted.set(key, found);
+      }
       found.entries += 1;
-      for (const token of subjects) found.subjects.add(token);
-      counted.set(key, found);
+      if (rule.counts === 'subjects' || rule.of === 'outside-region') for (const token of subjects) found.subjects.add(token);
     }
   }
-  const over = [...counted.values()].filter((one) => {
-    const total = all.get(JSON.stringify([one.seen.entry.person.id, one.start])) ?? 0;
-    return countOf(one) >= rule.threshold && one.entries * 100 >= total * rule.percent;
-  });
-  return rule.of === 'outside-region' ? outside(over, regionsOf) : over;
+
+  return {
+    add,
+    async over(regionsOf) {
+      const over = [...counted.values()].filter(
+        (one) => countOf(one) >= rule.threshold && one.entries * 100 >= (all.get(placeOf(one.person.id, one.start)) ?? 0) * rule.percent,
+      );
+      return rule.of === 'outside-region' ? outside(over, regionsOf) : over;
+    },
+  };
 }
 
 function isCounted(rule: AlarmRule, { at, entry }: Seen): boolean {
@@ -143,25 +176,28 @@ async function outside(counted: readonly Counted[], regionsOf: RegionsOf): Promi
   const regions = await regionsOf(new Set(counted.flatMap((one) => [...one.subjects])));
   return counted
     .map((one) => {
-      const own = (one.seen.entry.region ?? '').replace(/(00)+$/, '');
+      const own = one.region.replace(/(00)+$/, '');
       const subjects = [...one.subjects].filter((token) => !(regions.get(token) ?? own).startsWith(own));
       return { ...one, subjects: new Set(subjects) };
     })
     .filter((one) => countOf(one) >= one.rule.threshold);
 }
 
-async function raise(sql: Sql, counted: readonly Counted[]): Promise<void> {
+/** Returns the codes of the rules of the alarms that were not there before. */
+async function raise(sql: Sql, counted: readonly Counted[]): Promise<string[]> {
+  const raised: string[] = [];
   for (const one of counted) {
-    const { person, department } = one.seen.entry;
-    await sql.query(
+    const { person, department } = one;
+    const { rows } = await sql.query<{ fresh: boolean }>(
       `insert into misuse_alarm (rule, person, person_name, department, subject, window_start, window_end, count, threshold)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-       on conflict (rule, person, subject, window_start) do update set count = excluded.count where misuse_alarm.count < excluded.count`,
+       on conflict (rule, person, subject, window_start) do update set count = excluded.count where misuse_alarm.count < excluded.count
+       returning xmax = 0 as fresh`,
       [
         one.rule.code,
         person.id,
         person.name,
-        department ?? '',
+        department,
         Buffer.from(one.subject, 'hex'),
         new Date(one.start).toISOString(),
         new Date(one.start + one.rule.minutes * 60_000).toISOString(),
@@ -169,7 +205,9 @@ async function raise(sql: Sql, counted: readonly Counted[]): Promise<void> {
         one.rule.threshold,
       ],
     );
+    if (rows[0]?.fresh) raised.push(one.rule.code);
   }
+  return raised;
 }
 
 /** Alarms, newest first; those that nobody acknowledged yet, or all. */

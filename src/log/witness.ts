@@ -9,7 +9,6 @@ import {
   readSync,
   renameSync,
   statSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -19,6 +18,7 @@ import { checkpointHash, cosignedBytes, decodeCheckpoint, NO_CHECKPOINT } from '
 import type { PublicKey, Signer } from './signature.ts';
 import { openSigner } from './signature.ts';
 import type { WitnessView } from './verify-checkpoints.ts';
+import { secretFile } from '../store/secret-file.ts';
 
 /** A checkpoint on its way to a witness. */
 export interface Presented {
@@ -202,10 +202,7 @@ function readHashes(folder: string, state: State, from: number, to: number): { n
   }));
 }
 
-function ownKey(path: string): Signer {
-  if (!existsSync(path)) writeFileSync(path, newSigningKey('ed25519').privateKey, { mode: 0o600 });
-  return openSigner(readFileSync(path, 'utf8'));
-}
+const ownKey = (path: string): Signer => openSigner(secretFile(path, () => newSigningKey('ed25519').privateKey));
 
 function readState(path: string): State {
   if (!existsSync(path)) return { first: 0, n: 0, hash: '', at: '', heads: [] };

@@ -1,3 +1,4 @@
+import { RejectRecord } from '../errors.ts';
 import { fold } from '../identity/fold.ts';
 import { checkRegion } from '../identity/platform.ts';
 import type { FieldValue, Mapping, Model, PullStream, Value } from '../model/types.ts';
@@ -13,6 +14,8 @@ import { type Raw, type Reader, columnsOf, dateReader, fieldReader, own, textRea
 export interface CompiledMapping {
   /** Throws RejectRecord and nothing else. `today` is YYYY-MM-DD in Shanghai: a birth date after it is wrong. */
   map(raw: Raw, today: string): MappedRecord;
+  /** Its key alone, also of a record that is refused; undefined where it has none. */
+  keyOf(raw: Raw): string | undefined;
 }
 
 const REGION_MAX = 50;
@@ -31,7 +34,9 @@ export function compileMapping(model: Model, stream: PullStream): CompiledMappin
   if (route === undefined) return compileCategory(model, mapping, known);
   const categoryOf = compileRoute(model, route);
   const takers = new Map(all.map((one) => [one.category, compileCategory(model, one, known)]));
+  const [{ keyOf } = compileCategory(model, mapping, known)] = takers.values();
   return {
+    keyOf,
     map(raw, today) {
       const taker = takers.get(categoryOf(raw));
       if (taker === undefined) throw reject('unknown-article', route.from.join('/'));
@@ -91,7 +96,16 @@ function compileCategory(model: Model, mapping: Mapping, known: ReadonlySet<stri
     if (keyText === '') record.key = contentOf(record);
     return record;
   };
-  return { map };
+  return { map, keyOf: (raw) => readOrNothing(key.read, raw) };
+}
+
+function readOrNothing(read: (raw: Raw) => string, raw: Raw): string | undefined {
+  try {
+    return read(raw) || undefined;
+  } catch (error) {
+    if (error instanceof RejectRecord) return undefined;
+    throw error;
+  }
 }
 
 /** Readers in the order of names. A field that the kind requires and nobody maps refuses every record. */

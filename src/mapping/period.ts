@@ -1,4 +1,5 @@
 import type { Mapping, Model } from '../model/types.ts';
+import { addMonths } from '../rules/calendar.ts';
 import type { MappedRecord } from './record.ts';
 import { reject } from './reject.ts';
 import { columnsOf } from './value.ts';
@@ -32,11 +33,4 @@ export function codePeriodCheck(model: Model, mapping: Mapping): (record: Mapped
         throw reject('unknown-code', where);
     }
   };
-}
-
-/** The same day n months later, or the last day of that month where it has no such day (30 November + 3 months: 28 February). */
-export function addMonths(day: string, months: number): string {
-  const [year = 0, month = 1, date = 1] = day.split('-').map(Number);
-  const last = new Date(Date.UTC(year, month + months, 0)).getUTCDate();
-  return new Date(Date.UTC(year, month - 1 + months, Math.min(date, last))).toISOString().slice(0, 10);
 }

@@ -1,7 +1,9 @@
+import { checkReconcile } from './check-reconcile.ts';
 import type { ModelFault } from '../errors.ts';
 import { checkPolicies } from './check-policies.ts';
-import { findStream } from './streams.ts';
-import type { Category, CodeSet, Connector, Dictionary, Field, Mapping, Model, Publication, Stream, SubjectKind, Value } from './types.ts';
+import { checkPublication } from './check-publications.ts';
+import { findStream, PLATFORM_ISSUES } from './streams.ts';
+import type { Category, CodeSet, Connector, Dictionary, Field, Mapping, Model, Stream, SubjectKind, Value } from './types.ts';
 
 /** Cross-checks between files that no JSON Schema can hold. `fileOf` names the file a part came from. */
 export function crossCheck(model: Model, fileOf: (part: string) => string): ModelFault[] {
@@ -62,6 +64,8 @@ const COMMON = [
   'subject',
   'region',
   'publicity',
+  'mark',
+  'disputed',
   'occurredOn',
   'validFrom',
   'validTo',
@@ -113,8 +117,12 @@ function checkConnector(model: Model, connector: Connector, say: Say): void {
       say(part, '/feedback', 'is for connectors of the national insurance platform');
     if (connector.streams.has('feedback')) say(part, '/streams/feedback', 'is the name of the feedback in the ledger');
   }
+  if (connector.streams.has(PLATFORM_ISSUES))
+    say(part, `/streams/${PLATFORM_ISSUES}`, 'is the name under which issues tell of the platform itself');
   for (const stream of connector.streams.values()) {
     const path = `/streams/${stream.id}`;
+    for (const { from, to } of stream.windows)
+      if (from >= to) say(part, `${path}/windows`, `${from} to ${to} is no time: the hours of a night are two windows`);
     for (const before of stream.after) {
       if (!connector.streams.has(before)) say(part, `${path}/after`, `stream ${before} does not exist`);
       if (before === stream.id) say(part, `${path}/after`, 'a stream cannot wait for itself');
@@ -126,8 +134,9 @@ function checkConnector(model: Model, connector: Connector, say: Say): void {
         checkMapping(model, other, part, `${path}/mapping/alternatives/${i}`, say);
       checkRoute(model, mapping, part, `${path}/mapping`, say);
     } else if (stream.direction === 'dictionary') checkDictionary(stream.dictionary, part, `${path}/dictionary`, say);
-    else checkPublication(model, stream.publish, part, path, say);
+    else checkPublication(model, stream, part, path, say);
     checkAnswer(stream, part, path, say);
+    checkReconcile(connector, stream, part, path, say, placeholders);
     const known = variablesOf(stream);
     for (const name of new Set(placeholders(stream.via))) {
       if (!connector.settings.has(name) && !known.includes(name))
@@ -224,26 +233,6 @@ function checkValue(model: Model, field: Field, value: Value, part: string, path
   if (field.codes === undefined) return;
   const targets = value.lookup ? [...value.lookup.values()] : value.literal === undefined ? [] : [String(value.literal)];
   for (const target of targets) if (!has(model.codes, field.codes, target)) say(part, path, `${target} is not in codes/${field.codes}`);
-}
-
-function checkPublication(model: Model, publish: Publication, part: string, path: string, say: Say): void {
-  const at = `${path}/publish`;
-  const category = model.categories.get(publish.category);
-  if (category === undefined) return say(part, `${at}/category`, `category ${publish.category} is not in the catalog`);
-  for (const kind of publish.kinds) if (!category.kinds.has(kind)) say(part, `${at}/kinds`, `${kind} is no kind of ${category.id}`);
-  if (!has(model.codes, 'departments', publish.receiver)) say(part, `${at}/receiver`, `${publish.receiver} is not in codes/departments`);
-  if (!has(model.codes, 'purposes', publish.purpose)) say(part, `${at}/purpose`, `${publish.purpose} is not in codes/purposes`);
-  for (const [key, source] of publish.body) {
-    if ('literal' in source) continue;
-    const [head, tail] = source.of.split('.');
-    const known =
-      tail === undefined
-        ? category.fields.has(source.of)
-        : head === 'record'
-          ? ['id', 'version', 'kind', 'deleted'].includes(tail)
-          : head === 'subject' && [...model.subjects.values()].some((s) => s.fields.has(tail));
-    if (!known) say(part, `${at}/body/${key}`, `${source.of} is nothing that can be pushed`);
-  }
 }
 
 function has(sets: Map<string, CodeSet>, set: string, code: string): boolean {

@@ -1,13 +1,17 @@
+import { type PublicationYaml, toPublication } from './publications.ts';
+import { type ReconcileYaml, toReconcile } from './reconcile.ts';
 import type {
+  BreakerSettings,
+  CallLimits,
   Connector,
   Dictionary,
   FieldValue,
+  Hours,
   HttpVia,
   Json,
   LoginAuth,
   Mapping,
   NationalInsuranceVia,
-  Publication,
   PushVia,
   Setting,
   Stream,
@@ -66,18 +70,20 @@ type DictionaryYaml = Record<'type' | 'code' | 'name', ValueShort> &
     valid?: { from: string; values: string[] };
     ignore?: (string | string[])[];
   };
-type BodyYaml = string | { of: string; lookup?: Record<string, string> } | { literal: FieldValue };
+type HoursYaml = Partial<Hours> & Pick<Hours, 'from' | 'to'>;
 interface StreamYaml {
   zh: string;
   en: string;
   article: string;
   schedule?: string;
   after?: string[];
+  windows?: HoursYaml[];
   pull?: { via: string } & Record<string, unknown>;
   mapping?: MappingYaml;
   dictionary?: DictionaryYaml;
   push?: { via: string } & Record<string, unknown>;
-  publish?: { category: number; kinds?: string[]; receiver: string; purpose: string; body: Record<string, BodyYaml> };
+  publish?: PublicationYaml;
+  reconcile?: ReconcileYaml;
 }
 export interface ConnectorYaml {
   connector: string;
@@ -89,15 +95,23 @@ export interface ConnectorYaml {
   officer: { id: string; name: string };
   settings?: Record<string, { env: string; default?: string; secret?: boolean }>;
   feedback?: { infno: string; article: string };
+  limits?: Partial<CallLimits>;
+  windows?: { pull?: HoursYaml[]; push?: HoursYaml[] };
+  breaker?: Partial<BreakerSettings>;
   streams: Record<string, StreamYaml>;
 }
+
+/** What a platform bears that says nothing of it. A minute's budget far above any sync, so that a mistake of ours is no flood. */
+export const LIMITS: CallLimits = { perMinute: 12_000, perHour: undefined, perDay: undefined, concurrent: 8 };
+/** A platform that does not answer is left alone for ten seconds at a time: it is back in use ten seconds after it is back. */
+export const BREAKER: BreakerSettings = { failures: 5, within: 60, open: 10 };
 
 /** A connector file as the rest of the hub sees it: every default decided here and nowhere else. */
 export function toConnector(yaml: ConnectorYaml): Connector {
   const settings = new Map<string, Setting>(
     Object.entries(yaml.settings ?? {}).map(([name, s]) => [name, { env: s.env, default: s.default, secret: s.secret ?? false }]),
   );
-  const streams = new Map(Object.entries(yaml.streams).map(([id, s]) => [id, toStream(yaml.connector, id, s)]));
+  const streams = new Map(Object.entries(yaml.streams).map(([id, s]) => [id, toStream(yaml, id, s)]));
   return {
     id: yaml.connector,
     zh: yaml.zh,
@@ -108,12 +122,25 @@ export function toConnector(yaml: ConnectorYaml): Connector {
     officer: yaml.officer,
     settings,
     feedback: yaml.feedback,
+    limits: { ...LIMITS, ...yaml.limits },
+    breaker: { ...BREAKER, ...yaml.breaker },
     streams,
   };
 }
 
-function toStream(connector: string, id: string, s: StreamYaml): Stream {
-  const base = { connector, id, zh: s.zh, en: s.en, article: s.article, schedule: s.schedule, after: s.after ?? [] };
+function toStream({ connector, windows }: ConnectorYaml, id: string, s: StreamYaml): Stream {
+  const hours = s.windows ?? windows?.[s.push === undefined ? 'pull' : 'push'] ?? [];
+  const base = {
+    connector,
+    id,
+    zh: s.zh,
+    en: s.en,
+    article: s.article,
+    schedule: s.schedule,
+    after: s.after ?? [],
+    windows: hours.map((one) => ({ days: one.days ?? 'every', from: one.from, to: one.to })),
+    reconcile: toReconcile(s.reconcile),
+  };
   if (s.push !== undefined && s.publish !== undefined) {
     return { ...base, direction: 'push', via: toPushVia(s.push), publish: toPublication(s.publish) };
   }
@@ -180,9 +207,13 @@ function toLogin(auth: LoginAuth | undefined): LoginAuth | undefined {
 function toPushVia(push: { via: string } & Record<string, unknown>): PushVia {
   const { via, ...rest } = push;
   if (via === 'http') {
-    const http = { headers: {}, ...rest } as unknown as Extract<PushVia, { kind: 'http' }>;
+    const http = { headers: {}, keyHeader: undefined, echo: undefined, signature: undefined, ...rest } as unknown as Extract<
+      PushVia,
+      { kind: 'http' }
+    >;
     return { ...http, kind: 'http', auth: toLogin(http.auth) };
   }
+  if (via === 'file') return { ...(rest as unknown as Extract<PushVia, { kind: 'file' }>), kind: 'file' };
   return { ...(rest as unknown as Extract<PushVia, { kind: 'database' }>), kind: 'database' };
 }
 
@@ -268,14 +299,4 @@ function toMapping(yaml: MappingYaml): Mapping {
 function toSubjectKind(kind: MappingYaml['subject']['kind']): SubjectMapping['kind'] {
   if (kind === 'by-number') return kind;
   return typeof kind === 'string' ? { fixed: kind } : { from: kind.from, lookup: new Map(Object.entries(kind.lookup)) };
-}
-
-function toPublication(yaml: NonNullable<StreamYaml['publish']>): Publication {
-  const body: Publication['body'] = new Map(
-    Object.entries(yaml.body).map(([key, b]) => {
-      if (typeof b === 'string') return [key, { of: b, lookup: undefined }];
-      return [key, 'literal' in b ? { literal: b.literal } : { of: b.of, lookup: mapOf(b.lookup) }];
-    }),
-  );
-  return { category: yaml.category, kinds: yaml.kinds ?? [], receiver: yaml.receiver, purpose: yaml.purpose, body };
 }

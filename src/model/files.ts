@@ -9,18 +9,20 @@ import type { ModelFault } from '../errors.ts';
 export interface SchemaFile {
   /** Path below the schema folder, with forward slashes. */
   file: string;
-  folder: 'catalog' | 'codes' | 'connectors' | 'policies' | '';
+  folder: 'catalog' | 'codes' | 'connectors' | 'policies' | 'jurisdictions' | '';
   content: unknown;
 }
 
-const FOLDERS = ['catalog', 'codes', 'connectors', 'policies'] as const;
+const FOLDERS = ['catalog', 'codes', 'connectors', 'policies', 'jurisdictions'] as const;
 /** Files beside the folders. */
-const SINGLE = ['limits.yml'];
+const SINGLE = ['calendar.yml', 'limits.yml'];
 
 /** The texts of a schema folder by path below it (`policies/tax.yml`, `meta/policy.schema.json`): what a model is made of, as it can be kept. */
 export type SchemaTexts = Readonly<Record<string, string>>;
 
-const META = ['catalog', 'subjects', 'codes', 'connector', 'policy', 'limits'].map((name) => `meta/${name}.schema.json`);
+const META = ['catalog', 'subjects', 'codes', 'connector', 'policy', 'pack', 'limits', 'calendar'].map(
+  (name) => `meta/${name}.schema.json`,
+);
 
 /** Reads what a model is made of below `root`. A folder that is missing is a fault of the model, not of the reading. */
 export function readSchemaTexts(root: string): SchemaTexts {
@@ -36,9 +38,9 @@ export function readSchemaTexts(root: string): SchemaTexts {
   return texts;
 }
 
-/** Parses and validates every YAML text; faults are collected, nothing is thrown for a bad file. `digest` covers all their bytes. */
+/** Parses and validates every YAML text, and fills in the defaults of its JSON Schema; faults are collected, nothing is thrown for a bad file. `digest` covers all their bytes. */
 export function parseSchema(texts: SchemaTexts, faults: ModelFault[]): { files: SchemaFile[]; digest: string } {
-  const ajv = new Ajv({ allErrors: true, strict: false });
+  const ajv = new Ajv({ allErrors: true, strict: false, useDefaults: true });
   const validators = new Map<string, ValidateFunction>();
   for (const file of META) validators.set(file, ajv.compile(JSON.parse(texts[file] ?? '{}') as object));
   const hash = createHash('sha256');
@@ -65,7 +67,14 @@ export function parseSchema(texts: SchemaTexts, faults: ModelFault[]): { files: 
 }
 
 function schemaOf(folder: SchemaFile['folder'], file: string): string {
-  const kinds = { catalog: 'catalog', codes: 'codes', connectors: 'connector', policies: 'policy', '': file.replace('.yml', '') };
+  const kinds = {
+    catalog: 'catalog',
+    codes: 'codes',
+    connectors: 'connector',
+    policies: 'policy',
+    jurisdictions: 'pack',
+    '': file.replace('.yml', ''),
+  };
   return `meta/${file === 'catalog/subjects.yml' ? 'subjects' : kinds[folder]}.schema.json`;
 }
 

@@ -32,5 +32,11 @@ export function limitsTable({ limits }: Model, language: Language): string {
     return [`\`budgets.${name}\``, number(burst), `${words[name]}${words.again(number(perMinute))}`];
   });
   const request = ['`budgets.request`', number(limits.budgets.request), words.request];
-  return table(words.head, [...rows('query', limits.query), ...rows('capacity', limits.capacity), request, ...budgets]);
+  return table(words.head, [
+    ...rows('query', limits.query),
+    ...rows('capacity', limits.capacity),
+    ...rows('streams', limits.streams),
+    request,
+    ...budgets,
+  ]);
 }

@@ -1,7 +1,9 @@
 import { BadModel, type ModelFault } from '../errors.ts';
 import { type CategoryYaml, type CodesYaml, type SubjectsYaml, toCategory, toCodeSet, toSubjects } from './catalog.ts';
+import { type CalendarYaml, checkCalendar, toCalendar } from './calendar.ts';
 import { crossCheck } from './check.ts';
 import { type ConnectorYaml, toConnector } from './connectors.ts';
+import { checkPack, type PackYaml, toPack } from './packs.ts';
 import { parseSchema, readSchemaTexts, type SchemaTexts } from './files.ts';
 import { MANUAL, manualConnector } from './manual.ts';
 import { type PolicyYaml, toDuties, toRestrictions, toRules } from './policies.ts';
@@ -26,11 +28,13 @@ export function modelOf(texts: SchemaTexts): Model {
     subjects: new Map(),
     codes: new Map(),
     connectors: new Map(),
+    packs: new Map(),
     rules: [],
     restrictions: [],
     duties: [],
     // Where there are none it is a fault, and no process gets to see them.
     limits: (files.find(({ file }) => file === 'limits.yml')?.content ?? {}) as Limits,
+    calendar: toCalendar(files.find(({ file }) => file === 'calendar.yml')?.content as CalendarYaml | undefined),
   };
   const claim = (part: string, file: string) => {
     const earlier = origin.get(part);
@@ -51,11 +55,17 @@ export function modelOf(texts: SchemaTexts): Model {
     } else if (folder === 'connectors') {
       const connector = toConnector(content as ConnectorYaml);
       if (claim(`connector:${connector.id}`, file)) model.connectors.set(connector.id, connector);
+    } else if (folder === 'jurisdictions') {
+      const pack = toPack(content as PackYaml);
+      if (claim(`pack:${pack.id}`, file)) model.packs.set(pack.id, pack);
     }
   }
   if (model.subjects.size === 0) faults.push({ file: 'catalog/subjects.yml', path: '', reason: 'is missing or invalid' });
-  if (files.some(({ file }) => file === 'limits.yml')) origin.set('limits', 'limits.yml');
-  else faults.push({ file: 'limits.yml', path: '', reason: 'is missing or invalid' });
+  for (const single of ['limits', 'calendar'])
+    if (files.some(({ file }) => file === `${single}.yml`)) origin.set(single, `${single}.yml`);
+    else faults.push({ file: `${single}.yml`, path: '', reason: 'is missing or invalid' });
+  const calendar = files.find(({ file }) => file === 'calendar.yml')?.content as CalendarYaml | undefined;
+  if (calendar) checkCalendar(calendar, (path, reason) => faults.push({ file: 'calendar.yml', path, reason }));
   model.categories = new Map([...model.categories].sort(([a], [b]) => a - b));
   if (claim(`connector:${MANUAL}`, 'catalog')) model.connectors.set(MANUAL, manualConnector(model.categories));
   for (const { file, folder, content } of files) {
@@ -66,6 +76,8 @@ export function modelOf(texts: SchemaTexts): Model {
     model.restrictions.push(...toRestrictions(file, yaml, model.categories, model.subjects, faults));
     model.duties.push(...toDuties(yaml));
   }
+  for (const pack of model.packs.values())
+    checkPack(pack, model, (path, reason) => faults.push({ file: origin.get(`pack:${pack.id}`) ?? '', path, reason }));
   faults.push(...crossCheck(model, (part) => origin.get(part) ?? part));
   if (faults.length > 0) throw new BadModel(faults);
   return model;

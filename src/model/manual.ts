@@ -1,3 +1,4 @@
+import { BREAKER, LIMITS } from './connectors.ts';
 import type { Category, Connector, Kind, Mapping, Model, PullStream, Value } from './types.ts';
 
 /** The connector of what people enter by hand. It has no platform: its streams exist so that such records have a provenance like all others. */
@@ -31,6 +32,8 @@ export function manualConnector(categories: Model['categories']): Connector {
     officer: { id: 'manual-entry', name: '录入人见各条记录' },
     settings: new Map(),
     feedback: undefined,
+    limits: LIMITS,
+    breaker: BREAKER,
     streams: new Map(streams.map((s) => [s.id, s])),
   };
 }
@@ -80,6 +83,7 @@ function manualStream(category: Category, kind: Kind): PullStream {
     article: kind.article,
     schedule: undefined,
     after: [],
+    windows: [],
     direction: 'pull',
     via: { kind: 'manual' },
     mapping,

@@ -68,7 +68,11 @@ export type DutyName =
   | 'operate-system'
   | 'review-policy'
   | 'read-log'
-  | 'defer-notice';
+  | 'defer-notice'
+  | 'handle-objections'
+  | 'propose-recalls'
+  | 'review-recalls'
+  | 'answer-recalls';
 export interface Duty {
   duty: DutyName;
   policy: string;

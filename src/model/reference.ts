@@ -97,6 +97,7 @@ function typeOf(schema: MetaSchema): string {
   }
   if (type === 'integer')
     return `whole number${minimum === undefined ? '' : maximum === undefined ? ` from ${minimum}` : ` ${minimum}–${maximum}`}`;
+  if (type === 'number') return 'number';
   if (type === 'boolean') return '`true`, `false`';
   if (type === undefined) return 'any JSON';
   return pattern === undefined ? 'text' : (SHAPES[pattern] ?? `text like \`${pattern}\``);

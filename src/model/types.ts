@@ -3,10 +3,16 @@
  * `schema/meta/*.json` says the same to editors and to the start-up check.
  */
 
+import type { Pack } from './pack-types.ts';
 import type { Duty, PolicyRule, Restriction } from './policy-types.ts';
+import type { Publication } from './publication-types.ts';
+import type { Reconcile } from './reconcile.ts';
 import type { PushVia, Via } from './vias.ts';
 
+export type * from './pack-types.ts';
 export type * from './policy-types.ts';
+export type * from './publication-types.ts';
+export type * from './reconcile.ts';
 export type * from './vias.ts';
 
 /** How much harm a leak of the field does (HN-5). `identity` values are sealed at rest and found only through the blind index. */
@@ -111,7 +117,30 @@ export interface Connector extends Label {
   settings: Map<string, Setting>;
   /** Refused records go back to the provider as a file through this transaction of the national platform (WG-9). */
   feedback: { infno: string; article: string } | undefined;
+  limits: CallLimits;
+  breaker: BreakerSettings;
   streams: Map<string, Stream>;
+}
+
+/** How much the platform may be used, by all processes of the hub together. Undefined: as much as comes. */
+export interface CallLimits {
+  perMinute: number | undefined;
+  perHour: number | undefined;
+  perDay: number | undefined;
+  /** Runs of the connector at once. */
+  concurrent: number;
+}
+/** After so many failed calls in a row, none of them longer ago than `within` seconds, the platform is left alone for `open` seconds. */
+export interface BreakerSettings {
+  failures: number;
+  within: number;
+  open: number;
+}
+/** Hours in which a platform may be used, Asia/Shanghai: from `from` up to and without `to`, `HH:mm`, to 24:00 at the latest. */
+export interface Hours {
+  days: 'every' | 'working' | 'off';
+  from: string;
+  to: string;
 }
 
 export type Stream = ReadStream | PushStream;
@@ -125,6 +154,10 @@ interface StreamBase extends Label {
   schedule: string | undefined;
   /** Streams of the same connector that must have been read first in a full sync. */
   after: string[];
+  /** When it may run: its own hours, else those of its connector and direction. Empty: always. */
+  windows: Hours[];
+  /** How the platform tells what it holds; undefined: a pull stream is read again, of a push stream nothing can be told. */
+  reconcile?: Reconcile | undefined;
 }
 export interface PullStream extends StreamBase {
   direction: 'pull';
@@ -236,18 +269,6 @@ export interface Dictionary {
   ignore: Set<string>;
 }
 
-/* ---- publication ---- */
-
-export interface Publication {
-  category: number;
-  kinds: string[];
-  /** The receiver as a caller: its department and the purpose of the push decide what it gets. */
-  receiver: string;
-  purpose: string;
-  /** Wire key → what it holds: a record field, `subject.FIELD`, `record.id`, `record.version`, `record.kind`, or a literal. */
-  body: Map<string, { of: string; lookup: Map<string, string> | undefined } | { literal: FieldValue }>;
-}
-
 /* ---- limits ---- */
 
 /** One bound of a request: `zh` stands in the refusal. */
@@ -271,6 +292,7 @@ export type QueryLimit =
   | 'milliseconds'
   | 'answer';
 export type CapacityLimit = 'running' | 'department' | 'person' | 'connections' | 'waiting' | 'departmentWaiting' | 'wait';
+export type StreamLimit = 'open' | 'department' | 'person' | 'ping' | 'stall' | 'days' | 'retry';
 /** Units that can be spent at once, and that come back with time. */
 export interface Budget {
   burst: number;
@@ -278,6 +300,7 @@ export interface Budget {
 }
 export interface Limits {
   query: Readonly<Record<QueryLimit, Limit>>;
+  streams: Readonly<Record<StreamLimit, Limit>>;
   capacity: Readonly<Record<CapacityLimit, Limit>>;
   budgets: {
     /** What a request costs by itself. */
@@ -288,6 +311,19 @@ export interface Limits {
     /** Department → what it has instead. */
     departments?: Readonly<Record<string, { department?: Budget; person?: Budget }>>;
   };
+}
+
+/* ---- calendar ---- */
+
+/** The statutory working days that notices of the State Council cover. Days are `YYYY-MM-DD`. */
+export interface WorkingCalendar {
+  article: string;
+  /** Year → number of its notice. A year that is not here is not covered. */
+  years: ReadonlyMap<number, string>;
+  /** Days off. */
+  off: ReadonlySet<string>;
+  /** Saturdays and Sundays that are worked (调休). */
+  work: ReadonlySet<string>;
 }
 
 export interface Model {
@@ -301,4 +337,7 @@ export interface Model {
   restrictions: Restriction[];
   duties: Duty[];
   limits: Limits;
+  calendar: WorkingCalendar;
+  /** Rule packs by their ids. */
+  packs: Map<string, Pack>;
 }

@@ -104,19 +104,23 @@ export interface ManualVia {
   kind: 'manual';
 }
 
-export type PushVia = HttpPushVia | FrontDatabasePushVia;
+export type PushVia = HttpPushVia | FrontDatabasePushVia | FilePushVia;
 export interface HttpPushVia {
   kind: 'http';
   base: string;
   path: string;
   headers: Record<string, string>;
-  /** Header that carries the idempotency key. */
-  keyHeader: string;
+  /** Header that carries the idempotency key; undefined where the platform takes none. */
+  keyHeader: string | undefined;
   auth: LoginAuth | undefined;
   ok: { at: string; equals: string };
   error: string;
   receipt: string;
   receivedAt: string;
+  /** Where the receipt repeats the idempotency key. */
+  echo: string | undefined;
+  /** `over`: the places of the signed values, in order, joined by a line feed; `key`: a public key in PEM, as a setting. */
+  signature: { at: string; over: string[]; key: string } | undefined;
 }
 /** A row per record in the platform's inbound table; the answer appears in its feedback table under the same key. */
 export interface FrontDatabasePushVia {
@@ -128,4 +132,27 @@ export interface FrontDatabasePushVia {
   pending: string;
   writtenAt: string;
   feedback: { table: string; key: string; result: string; accepted: string; reason: string; receipt: string; time: string };
+}
+/**
+ * Batch files in a folder that the platform reads (GB/T 39443 file mode): `PREFIX….csv` with a line for each item, and beside it `PREFIX….sha256` when it
+ * is whole. The platform MUST leave a batch where it is until its answer stands in the feedback folder: `PREFIX….receipt.csv` with its own
+ * `PREFIX….receipt.sha256`, a line for each key. It takes a key once, in however many batches it comes.
+ */
+export interface FilePushVia {
+  kind: 'file';
+  folder: string;
+  prefix: string;
+  /** Column of the idempotency key. */
+  key: string;
+  feedback: { folder: string } & BatchAnswer;
+}
+/** The columns of a receipt file. */
+export interface BatchAnswer {
+  key: string;
+  result: string;
+  /** The result that says that a row was taken. */
+  accepted: string;
+  reason: string;
+  receipt: string;
+  time: string;
 }

@@ -33,6 +33,7 @@ import { rootFields } from './roots.ts';
 import { checkTexts } from './texts.ts';
 import { sizeOf } from './serialise.ts';
 import { refuseOver } from './shape.ts';
+import { holdGrant, isSilent } from './turn.ts';
 import { asGraphQLError, deniedError, FAILURES, isInvalid, textOf } from './refusal.ts';
 
 export interface Answering {
@@ -82,6 +83,10 @@ export function answering(hub: Answering): ApolloServerPlugin<Context> {
           const { body, http } = request.response;
           if (body.kind !== 'single') return;
           const result = body.singleResult;
+          // Nothing leaves, and what the caller may not know of is no event of the log either.
+          if (isSilent(request.contextValue.turn) && result.errors === undefined) return;
+          // What is read for nothing is read to its end: the entry names all of it, whichever came first.
+          if (result.errors?.some((error) => error.path !== undefined)) await request.contextValue.services.sql.settled();
           const failure = result.errors?.find((e) => FAILURES.has(codeOf(e))) ?? tooLarge(hub, result.data);
           if (failure) {
             body.singleResult = { errors: [failure] };
@@ -131,9 +136,9 @@ function grantRequest(hub: Answering, decisions: Deciding, request: Request): vo
   const document = request.document as DocumentNode;
   // Which of several operations is meant was not said: execution refuses it, and nothing runs without a grant.
   if (request.operation === undefined) return;
-  if (request.operation.operation === OperationTypeNode.SUBSCRIPTION) {
-    throw new Refused('OPERATION_NOT_SUPPORTED', '本接口不提供订阅', { status: 400 });
-  }
+  const { turn } = context;
+  if (request.operation.operation === OperationTypeNode.SUBSCRIPTION && turn === undefined)
+    throw new Refused('OPERATION_NOT_SUPPORTED', '订阅须以 Accept: text/event-stream 请求', { status: 400 });
   if (context.method === 'GET' && request.operation.operation !== OperationTypeNode.QUERY)
     throw new Refused('METHOD_NOT_ALLOWED', '变更只接受 POST 请求', { status: 405 });
   // Each change has its own entry in the log, with its own outcome.
@@ -143,13 +148,16 @@ function grantRequest(hub: Answering, decisions: Deciding, request: Request): vo
   const variables = coercedVariables(hub.schema, request);
   const rows = rowsOf(hub.schema, document, request.operation, variables);
   refuseOver(hub.limits, 'rows', rows);
-  hub.budgets.rows(context.caller, rows);
+  // A stream pays for what it is told, when it is told.
+  if (turn === undefined) hub.budgets.rows(context.caller, rows);
+  else turn.rows = rows;
   checkTexts(document, variables);
   const introspection = introspectionIn(document, request.operationName ?? '');
   if (introspection === 'part') throw new Refused('INTROSPECTION_ALONE', '接口结构须单独查询,不得与数据同查', { status: 400 });
   const purpose = introspection === 'all' ? INTROSPECTION : checkedPurpose(hub.model, context.purpose, context.caller);
   const { caller, today } = context;
   const grant = decisions.grant({ document, operationName: request.operationName ?? '', variables, caller, purpose, today });
+  if (turn) holdGrant(turn, grant);
   if (context.strict) {
     const denied = deniedOf(grant.decisions.values());
     if (denied.length > 0) {
@@ -211,6 +219,7 @@ async function entryOf(hub: Answering, request: Request, failure: string | undef
   const shown = granted?.reader.shown;
   const decisions = [...(granted?.grant.decisions.values() ?? [])];
   const named = (of: Decision[]) => of.map((d) => d.coordinate);
+  const document = request.document ? await hub.log.document(stripIgnoredCharacters(print(withoutLiterals(request.document)))) : '';
   const outcome: Outcome = outcomeOf(code, failure, granted !== undefined, shown?.rows ?? 0);
   const token = (text: string) => hub.keys.logToken('log-variable', text).toString('base64url');
   return {
@@ -225,7 +234,7 @@ async function entryOf(hub: Answering, request: Request, failure: string | undef
       ...(granted ? { code: granted.grant.purpose } : {}),
     },
     operation: request.operationName ? withoutDigits(request.operationName) : null,
-    document: request.document ? await hub.log.document(stripIgnoredCharacters(print(withoutLiterals(request.document)))) : '',
+    document,
     variables: tokeniseVariables(declaredVariables(hub.schema, operation, request.request.variables ?? {}), token, (text) =>
       enumNames(hub.schema).has(text),
     ),
@@ -256,6 +265,7 @@ function kindOf({ document, operation }: Request): Kind {
   if (document && isIntrospection(document)) return 'introspection';
   // To read or export the log is an act of administration, and so is the announcement of it.
   if (document && operation && [...rootFields(document, operation)].some((name) => LOG_FIELDS.has(name))) return 'admin';
+  if (operation?.operation === OperationTypeNode.SUBSCRIPTION) return 'subscription';
   return operation?.operation === OperationTypeNode.MUTATION ? 'mutation' : 'query';
 }
 

@@ -4,9 +4,10 @@ import type { Kind } from '../log/entry.ts';
 import type { Model } from '../model/types.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Reader } from '../store/reader.ts';
-import type { Pool } from '../store/sql.ts';
+import type { Counted } from '../store/under-way.ts';
 import type { Batches } from './batches.ts';
 import type { MediaType } from './request.ts';
+import type { Turn } from './turn.ts';
 
 /** What a request carries from HTTP to the answer. `grant`, `reader` and `batches` exist once the decision is made, before anything runs. */
 export interface Context {
@@ -23,11 +24,13 @@ export interface Context {
   readonly client: string;
   readonly model: Model;
   /** For the work beside reading; credit information itself is read through the grant's reader alone. */
-  readonly services: { sql: Pool; keys: Keys };
+  readonly services: { sql: Counted; keys: Keys; allowsWebhook?: ((url: string) => boolean) | undefined };
   /** The day in Asia/Shanghai. */
   readonly today: string;
   /** Whether the log has an entry of this request, and what kind it is where the resolver knows better. An object of its own: Apollo works on a copy of the context. */
   readonly audit: { logged: boolean; kind?: Kind };
+  /** Of a subscription: the run that this is. */
+  readonly turn?: Turn | undefined;
   granted: { grant: Grant; reader: Reader; batches: Batches } | undefined;
 }
 

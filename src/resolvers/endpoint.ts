@@ -10,14 +10,18 @@ import { dayInShanghai } from '../mapping/dates.ts';
 import type { Limits, Model } from '../model/types.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Pool } from '../store/sql.ts';
+import { counted } from '../store/under-way.ts';
 import type { Budgets } from './budget.ts';
 import { ANONYMOUS, type Callers, type Presented } from './callers.ts';
 import type { Context } from './context.ts';
+import type { Sender } from './deliver.ts';
 import type { Gate } from './gate.ts';
 import { statedPurpose } from './purpose.ts';
 import { textOf } from './refusal.ts';
-import { type MediaType, mediaTypeOf, readRequest } from './request.ts';
+import { type MediaType, mediaTypeOf, readRequest, wantsEvents } from './request.ts';
 import { checkShape } from './shape.ts';
+import type { Streams } from './stream.ts';
+import { revealPlace } from '../store/feed.ts';
 import type { Documents } from './trusted.ts';
 import { refusedEntry } from './unanswered.ts';
 
@@ -29,6 +33,8 @@ export interface EndpointOptions {
   callers: Callers;
   /** Unless given those of the model. */
   limits?: Limits;
+  /** What delivers webhooks, and the first wait after a failure, in milliseconds; left out: none is delivered, and none can be registered. */
+  webhooks?: { sender: Sender; retryMs: number } | undefined;
   now: () => Date;
   /** Told of every error that is not a refusal; gets no personal data. */
   onError: (error: unknown) => void;
@@ -56,6 +62,7 @@ interface Known {
 export async function answer(
   options: Endpoint,
   apollo: ApolloServer<Context>,
+  streams: Streams,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
@@ -65,7 +72,8 @@ export async function answer(
     writable(options);
     known.caller = await options.callers.identify(presentedBy(request));
     options.budgets.request(known.caller);
-    known.mediaType = mediaTypeOf(request.headers.accept);
+    const isStream = wantsEvents(request.headers.accept);
+    known.mediaType = isStream ? 'application/json' : mediaTypeOf(request.headers.accept);
     known.purpose = statedPurpose(request.headers, {});
     const { limits } = options;
     const today = dayInShanghai(options.now());
@@ -83,11 +91,21 @@ export async function answer(
       strict: request.headers['x-access'] === 'strict',
       client: clientOf(request),
       model: options.model,
-      services: { sql: options.poolOf(known.caller.department), keys: options.keys },
+      services: {
+        sql: counted(options.poolOf(known.caller.department)),
+        keys: options.keys,
+        allowsWebhook: options.webhooks?.sender.allows,
+      },
       today,
       audit: { logged: false },
       granted: undefined,
     };
+    if (isStream) {
+      const from = lastEventOf(request, options.keys);
+      const identify = () => options.callers.identify(presentedBy(request));
+      await streams.serve({ query, operationName, variables, extensions, from }, context, identify, reply);
+      return reply;
+    }
     const leave = await options.gate.enter(known.caller);
     // Apollo gets one form only, whichever of the accepted ones came in.
     const response = await apollo
@@ -114,6 +132,12 @@ export async function answer(
     if (!(error instanceof Refused)) throw error;
     return refuse(options, request, reply, error, known);
   }
+}
+
+/** Where a reader that was cut off wants to go on. */
+function lastEventOf({ headers }: FastifyRequest, keys: Keys): number | undefined {
+  const id = headers['last-event-id'];
+  return typeof id === 'string' && id !== '' ? revealPlace(keys, id) : undefined;
 }
 
 function presentedBy({ headers, raw }: FastifyRequest): Presented {

@@ -18,6 +18,7 @@ import {
   TypeMetaFieldDef,
 } from 'graphql';
 import { MAX_PAGE } from '../store/rows.ts';
+import { MAX_CHANGES } from './turn.ts';
 
 /** How many things a list without a page size is taken to hold. */
 const LIST = 10;
@@ -81,6 +82,7 @@ function countOf(field: GraphQLField<unknown, unknown>, node: FieldNode, variabl
       first.defaultValue,
       variables,
     );
+  if (getNamedType(field.type).name === 'RecordChange') return MAX_CHANGES;
   return isListType(getNullableType(field.type)) && field.name !== 'nodes' ? LIST : 0;
 }
 

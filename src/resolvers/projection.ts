@@ -79,7 +79,7 @@ function useOf(model: Model, usable: Usable, roots: ReadonlySet<string>): (type:
   const filters = (category: Category) => [...category.fields.keys()].some((field) => usable.filtered.has(`${category.type}.${field}`));
   const subjects = [...model.subjects.values()];
   return (type, { name: { value: name } }) => {
-    if (type === 'Query' || type === 'Mutation') return !(name in DUTY_FIELDS) || roots.has(name);
+    if (type === 'Query' || type === 'Mutation' || type === 'Subscription') return !(name in DUTY_FIELDS) || roots.has(name);
     if (known.has(`${type}.${name}`) && !promised.has(name)) return usable.selected.has(`${type}.${name}`);
     if (categories.some((c) => c.type === type) || subjects.some((s) => s.type === type)) return types.has(type);
     if (type === 'CategoryCode') return categories.some((c) => enumName(c.id) === name && types.has(c.type));
@@ -146,6 +146,7 @@ function reachable(definitions: readonly DefinitionNode[]): Set<string> {
   };
   visit('Query');
   visit('Mutation');
+  visit('Subscription');
   return found;
 }
 

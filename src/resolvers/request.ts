@@ -40,6 +40,12 @@ export function mediaTypeOf(accept: string | undefined): MediaType {
   throw new Refused('NOT_ACCEPTABLE', '只能以 application/graphql-response+json 或 application/json 答复', { status: 406 });
 }
 
+/** Whether a stream of events is asked for, by its very name and nothing else that an answer could be. */
+export function wantsEvents(accept: string | undefined): boolean {
+  const named = (accept ?? '').split(',').map((range) => range.split(';')[0]?.trim().toLowerCase());
+  return named.includes('text/event-stream') && !named.some((range) => range?.startsWith('application/'));
+}
+
 interface Message {
   method: string;
   /** Path and query string. */

@@ -18,6 +18,9 @@ import type { Context } from './context.ts';
 import { openBudgets } from './budget.ts';
 import { answer, type Endpoint, type EndpointOptions, refuse } from './endpoint.ts';
 import { openGate } from './gate.ts';
+import { openDeliveries } from './deliver.ts';
+import { openStreams } from './stream.ts';
+import { followFeed } from '../store/feed.ts';
 import { formatError, textOf } from './refusal.ts';
 import { readBody } from './request.ts';
 import { buildGraph } from './schema.ts';
@@ -91,6 +94,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ],
   });
   await apollo.start();
+  const feed = followFeed(pool, limits.streams.days.max, options.onError);
+  const streams = openStreams(endpoint, apollo, feed);
+  const { webhooks } = options;
+  const deliveries = webhooks && openDeliveries(endpoint, apollo, feed, webhooks.sender, webhooks.retryMs);
   const app = fastify({
     ...serving(options.tls),
     logger: false,
@@ -127,7 +134,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       return reply.code(503).send({ status: 'unavailable' });
     }
   });
-  app.route({ method: ['GET', 'POST'], url: '/graphql', handler: (request, reply) => answer(endpoint, apollo, request, reply) });
+  app.route({ method: ['GET', 'POST'], url: '/graphql', handler: (request, reply) => answer(endpoint, apollo, streams, request, reply) });
   app.route({
     method: ['HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url: '/graphql',
@@ -147,6 +154,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     url,
     routes,
     async stop() {
+      await streams.close();
+      await deliveries?.close();
+      await feed.close();
       await app.close();
       await endpoint.floods.flush();
       endpoint.documents.close();

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLocalJWKSet, exportJWK, generateKeyPair, importJWK, type JWK, type JWTVerifyGetKey, SignJWT } from 'jose';
+import { secretFile } from '../store/secret-file.ts';
 
 const ALGORITHM = 'ES256';
 const FILE = 'dev-key.json';
@@ -9,18 +11,11 @@ const FILE = 'dev-key.json';
 /** The development signing key of this data folder, made at first use (file mode 0600). Never used where an issuer's keys are configured. */
 async function devKey(data: string): Promise<JWK> {
   const path = join(data, FILE);
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as JWK;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  if (!existsSync(path)) {
+    const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
+    const key: JWK = { ...(await exportJWK(privateKey)), alg: ALGORITHM, kid: 'dev', use: 'sig' };
+    secretFile(path, () => JSON.stringify(key));
   }
-  const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
-  const key: JWK = { ...(await exportJWK(privateKey)), alg: ALGORITHM, kid: 'dev', use: 'sig' };
-  await mkdir(data, { recursive: true, mode: 0o700 });
-  // `wx`: of two processes that start at once, one writes and the other reads.
-  await writeFile(path, JSON.stringify(key), { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
   return JSON.parse(await readFile(path, 'utf8')) as JWK;
 }
 

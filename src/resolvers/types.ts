@@ -97,6 +97,12 @@ export abstract class CreditRecord {
   @Field(() => String, { description: '公开类别:public 或 non-public (HN-4)' })
   publicity!: string;
 
+  @Field(() => String, { nullable: true, description: '标注,如某年某月某日修复 (mark that a decision left, HN-27)' })
+  mark!: string | null;
+
+  @Field(() => Boolean, { description: '异议处理期间:信息仍有效,但须标注 (an objection is pending: it holds, and is marked; HN-24.3)' })
+  disputed!: boolean;
+
   @Field(() => Day, { nullable: true, description: '发生日期 (when it occurred)' })
   occurredOn!: string | null;
 

@@ -3,6 +3,7 @@ import { refusalOf } from './evaluation.ts';
 import type { SandboxData } from './generate.ts';
 import { openHoldings } from './holdings.ts';
 import type { Row } from './population.ts';
+import { type Holding, holdingsOfRows, keysOf, totalsOf } from './reconcile.ts';
 import type { Execute } from './seeding.ts';
 import {
   type Answer,
@@ -21,6 +22,11 @@ export interface CreditChinaAccount {
   secret: string;
 }
 
+/** Whether a submission that was just confirmed is lost at once: the receiver's silent drop. */
+export type Forgets = (key: string) => boolean;
+
+/** Name under which the platform tells what it holds of what was submitted. */
+const SUBMISSIONS = 'tjjl';
 const TOKEN_SECONDS = 1800;
 const TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/;
 
@@ -44,28 +50,48 @@ const DIRECTORIES = {
 export async function startCreditChina(
   data: SandboxData,
   account: CreditChinaAccount,
-  options: ServerOptions & { execute?: Execute } = {},
+  options: ServerOptions & { execute?: Execute; forgets?: Forgets } = {},
 ): Promise<Server> {
   const now = options.now ?? (() => new Date());
   const holdings = await openHoldings(options.execute);
-  const { routes, loggedIn } = serviceRoutes(directoriesOf(data, DIRECTORIES), account, now);
+  const { routes, loggedIn } = serviceRoutes(directoriesOf(data, DIRECTORIES), account, now, () => holdings.all());
 
-  const submit = async (call: Call): Promise<Answer> => {
+  const taking =
+    (refusal: (body: Record<string, unknown>) => string) =>
+    async (call: Call): Promise<Answer> => {
+      const key = headerOf(call, 'idempotency-key');
+      if (key === '' || key.length > 200) return refused(40002, '参数错误：Idempotency-Key');
+      const body = objectOf(call.body);
+      const held = holdings.get(key, body);
+      if (held === 'other-body') return refused(40901, '同一幂等键对应的内容不一致');
+      if (held) return done(held);
+      const reason = refusal(body);
+      if (reason) return refused(42201, reason);
+      const receipt = await holdings.keep(key, body, now());
+      if (options.forgets?.(key)) await holdings.forget(key);
+      return done(receipt);
+    };
+
+  /** 终止公示: what was taken under the key named is shown no longer. */
+  const recall = async (call: Call): Promise<Answer> => {
     const key = headerOf(call, 'idempotency-key');
     if (key === '' || key.length > 200) return refused(40002, '参数错误：Idempotency-Key');
     const body = objectOf(call.body);
     const held = holdings.get(key, body);
     if (held === 'other-body') return refused(40901, '同一幂等键对应的内容不一致');
     if (held) return done(held);
-    const reason = refusalOf(body, data.directory);
-    if (reason) return refused(42201, reason);
+    if (!holdings.revoke(String(body['YXXBH']))) return refused(42202, '被撤回的信息不存在');
     return done(await holdings.keep(key, body, now()));
   };
 
   return startServer(
     {
       ...routes,
-      'POST /service/submit/ggxypj': loggedIn(submit),
+      'POST /service/recall': loggedIn(recall),
+      'POST /service/submit/ggxypj': loggedIn(taking((body) => refusalOf(body, data.directory))),
+      'POST /service/submit/yzsxmd': loggedIn(taking((body) => missing(body, ['ZTMC', 'TYSHXYDM', 'LRRQ']))),
+      'POST /service/submit/xzcf': loggedIn(taking((body) => missing(body, ['CF_XDR_MC', 'CF_XDR_SHXYM', 'CF_WSH', 'CF_JDRQ']))),
+      'POST /service/submit/xzxk': loggedIn(taking((body) => missing(body, ['XK_XDR_MC', 'XK_XDR_SHXYM', 'XK_WSH', 'XK_JDRQ']))),
       'GET /sandbox/holdings': () => answered(holdings.counts()),
     },
     options,
@@ -90,6 +116,7 @@ function serviceRoutes(
   directories: ReadonlyMap<string, readonly Row[]>,
   account: CreditChinaAccount,
   now: () => Date,
+  submissions: () => Holding[] = () => [],
 ): { routes: Record<string, Handler>; loggedIn: (handler: Handler) => Handler } {
   const tokens = new Map<string, number>();
   const login = (call: Call): Answer => {
@@ -116,7 +143,31 @@ function serviceRoutes(
     return typeof page === 'string' ? refused(40002, page) : done(page);
   };
 
-  return { routes: { 'POST /service/login': login, 'POST /service/query': loggedIn(query) }, loggedIn };
+  // What it holds, whatever it delivers (U24).
+  const truth = (say: (holdings: Holding[], query: Record<string, unknown>) => object | string): Handler =>
+    loggedIn((call) => {
+      const body = objectOf(call.body);
+      const rows = directories.get(String(body['directory']));
+      if (!rows && body['directory'] !== SUBMISSIONS) return refused(40002, '参数错误：directory');
+      const said = say(rows ? holdingsOfRows(rows) : submissions(), body);
+      return typeof said === 'string' ? refused(40002, said) : done(said);
+    });
+  const rowByKey = (call: Call): Answer => {
+    const { directory, ID } = objectOf(call.body);
+    return done({ rows: (directories.get(String(directory)) ?? []).filter((row) => row['ID'] === ID) });
+  };
+  return {
+    routes: {
+      'POST /service/login': login,
+      'POST /service/query': loggedIn(query),
+      'POST /service/reconcile/totals': truth(totalsOf),
+      'POST /service/reconcile/keys': truth((holdings, asked) =>
+        asked['directory'] === SUBMISSIONS ? keysOf(holdings, asked, ['MYDM'], 'HZBH') : keysOf(holdings, asked, ['ID'], 'SJC'),
+      ),
+      'POST /service/reconcile/row': loggedIn(rowByKey),
+    },
+    loggedIn,
+  };
 }
 
 export interface CreditChinaPage {
@@ -134,6 +185,11 @@ export function pageOf(rows: readonly Row[], query: Record<string, unknown>): Cr
   if (!isWhole(page, 1, Number.MAX_SAFE_INTEGER) || !isWhole(pageSize, 1, 500)) return '参数错误：page或pageSize';
   const inside = rows.filter((row) => beginTime < String(row['SJC']) && String(row['SJC']) <= endTime);
   return { list: inside.slice((page - 1) * pageSize, page * pageSize), total: inside.length, page, pageSize };
+}
+
+function missing(body: Record<string, unknown>, required: readonly string[]): string {
+  const name = required.find((one) => typeof body[one] !== 'string' || body[one].trim() === '');
+  return name === undefined ? '' : `${name}不能为空`;
 }
 
 function done(data: unknown): Answer {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Execute } from './seeding.ts';
+import type { Holding } from './reconcile.ts';
 import { shanghai } from './times.ts';
 
 export interface Receipt {
@@ -12,6 +13,12 @@ export interface Holdings {
   get(key: string, body: Record<string, unknown>): Receipt | 'other-body' | undefined;
   /** Keeps a submission that was accepted. Of two at once under one key the first wins, and both get its receipt. */
   keep(key: string, body: Record<string, unknown>, now: Date): Promise<Receipt>;
+  /** Shows what was accepted under the key no longer; false when there is nothing. */
+  revoke(key: string): boolean;
+  /** Loses one that was confirmed. */
+  forget(key: string): Promise<void>;
+  /** All that is held, by the time of its receipt. */
+  all(): Holding[];
   counts(): { holdings: number; subjects: number; revoked: number; repeated: number };
 }
 
@@ -50,8 +57,18 @@ export async function openHoldings(execute: Execute | undefined): Promise<Holdin
       if (execute) await execute(`INSERT INTO ${TABLE} VALUES ($1, $2) ON CONFLICT DO NOTHING`, [key, JSON.stringify(one)]);
       return receipt;
     },
+    revoke(key) {
+      const one = held.get(key);
+      if (one) one.revoked = true;
+      return one !== undefined;
+    },
+    async forget(key) {
+      held.delete(key);
+      if (execute) await execute(`DELETE FROM ${TABLE} WHERE "KEY" = $1`, [key]);
+    },
+    all: () => [...held].map(([key, one]) => ({ key: [key], stamp: one.receiptNo, time: one.receivedAt, region: '' })),
     counts() {
-      const all = [...held.values()];
+      const all = [...held].flatMap(([key, one]) => (key.endsWith(':recall') ? [] : [one]));
       return {
         holdings: all.length,
         subjects: new Set(all.map((one) => one.subject)).size,

@@ -18,6 +18,8 @@ const RENAMED: Record<string, string> = {
 interface Occasion {
   /** A transaction of the national platform, not a service of the credit platform. */
   national: boolean;
+  /** Something that the platform was sent. */
+  push: boolean;
   /** 9001, or the call for a token. */
   login: boolean;
 }
@@ -33,8 +35,9 @@ const WIRE: readonly [FaultKind, (occasion: Occasion, proper: Answer) => Answer 
   ['wrong-signature', ({ national }) => (national ? answered({ code: 401, msg: '签名校验失败' }, 401) : undefined)],
   [
     'expired-token',
-    ({ national, login }) => {
-      if (login) return undefined;
+    ({ national, login, push }) => {
+      // Before the token is good nothing is done: what had its effect is never answered so.
+      if (login || push) return undefined;
       return national ? answered(refusal('签到已失效，请重新签到')) : answered({ status: 40_101, message: '令牌无效或已过期' }, 401);
     },
   ],
@@ -113,7 +116,8 @@ export function faultyAnswers(faults: Faults, holdings: Holdings, now: () => Dat
   return async (call, proper) => {
     if (call.path.startsWith('/sandbox/')) return proper;
     const national = /^\/\d{4}$/.test(call.path);
-    const occasion = { national, login: call.path === '/9001' || call.path === '/service/login' };
+    const push = /\/(submit|recall|drafts|confirm|prompts|grades|results)\b/.test(call.path);
+    const occasion = { national, push, login: call.path === '/9001' || call.path === '/service/login' };
     const served = occasion.login || proper.status !== 200 ? proper : national ? lists(proper) : page(call, proper);
     for (const [kind, make] of WIRE) {
       const spoilt = make(occasion, served);

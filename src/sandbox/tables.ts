@@ -81,7 +81,8 @@ export const FRONT_DATABASE: readonly Table[] = [
   {
     schema: 'QZK',
     name: 'JS_YBXYPJ',
-    columns: 'XXBH:V200* ZTMC:T TYSHXYDM:T PJFA:T PJND:T PJDJ:T PJDJMC:T PJJG:T PJRQ:T CXBZ:T JHKG:V1* XRSJ:TS',
+    columns:
+      'XXBH:V200* ZTMC:T TYSHXYDM:T PJFA:T PJND:T PJDJ:T PJDJMC:T PJJG:T PJRQ:T YYBZ:T CXBZ:T YXXBH:T YHZBH:T CXYY:T CXRQ:T BZSM:T JHKG:V1* XRSJ:TS',
     stream: undefined,
     primaryKey: 'XXBH',
   },
@@ -92,4 +93,6 @@ export const FRONT_DATABASE: readonly Table[] = [
     stream: undefined,
     primaryKey: 'XXBH',
   },
+  // What the platform's library holds of what was handed in.
+  { schema: 'QZK', name: 'HZ_YBXYPJ', columns: 'XXBH:V200* HZBH:T RKSJ:TS*', stream: undefined, primaryKey: 'XXBH' },
 ];

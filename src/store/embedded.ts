@@ -5,12 +5,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { type Home, prepareHome } from './embedded-home.ts';
+import { secretFile, syncFolder } from './secret-file.ts';
 
 export interface EmbeddedPostgres {
   /** Connection URL of a database of this server; it holds the password, so it MUST NOT be printed. `hub` exists from the start. */
@@ -94,13 +95,8 @@ export function runningEmbedded(dataDir: string): ((database: string) => string)
 const addressOf = (password: string, port: number, database: string): string =>
   `postgres://${USER}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
 
-function ensurePassword({ passwordFile, user }: Home): string {
-  if (!existsSync(passwordFile)) {
-    writeFileSync(passwordFile, randomBytes(24).toString('base64url'), { mode: 0o600 });
-    if (user) chownSync(passwordFile, user.uid, user.gid);
-  }
-  return readFileSync(passwordFile, 'utf8');
-}
+const ensurePassword = ({ passwordFile, user }: Home): string =>
+  secretFile(passwordFile, () => randomBytes(24).toString('base64url'), user);
 
 /** A half-made cluster never gets the final name, so a crash here is repaired by the next start. */
 async function initCluster(home: Home, test: boolean): Promise<void> {
@@ -115,6 +111,7 @@ async function initCluster(home: Home, test: boolean): Promise<void> {
   const log = collectLog(child);
   if ((await exitCode(child)) !== 0) throw new Error(`initdb failed; set DATABASE_URL to use another server\n${log.join('\n')}`);
   renameSync(draft, home.cluster);
+  syncFolder(home.cluster);
 }
 
 async function launch(home: Home, options: EmbeddedOptions): Promise<{ child: ChildProcess; port: number }> {

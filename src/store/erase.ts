@@ -53,6 +53,7 @@ export async function eraseSubject(tx: Sql, ids: readonly number[]): Promise<voi
        resolution = coalesce(resolution, '个人信息已删除') where tokens <> '{}' and tokens && ${tokens}`,
     [ids],
   );
+  await tx.query(`update reconciliation_difference set sealed = null, tokens = '{}' where tokens <> '{}' and tokens && ${tokens}`, [ids]);
   await tx.query(
     `update submission set sealed = null, tokens = '{}' where tokens && ${tokens} or record_id in (select id from record where subject_id = any($1))`,
     [ids],

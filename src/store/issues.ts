@@ -68,7 +68,7 @@ export async function storeIssues(
   );
 }
 
-function safeJson(raw: unknown): string {
+export function safeJson(raw: unknown): string {
   return JSON.stringify(raw, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)) ?? '';
 }
 

@@ -1,8 +1,18 @@
 import type { Keys } from './keys.ts';
 
 /** What an opaque text of the graph stands for. The kinds never mix: a cursor is no id, a subject no record. */
-export type Place = 'subject' | 'record' | 'cursor' | 'submission' | 'erasure' | 'consent';
-const TAGS: Record<Place, number> = { subject: 1, record: 2, cursor: 3, submission: 4, erasure: 5, consent: 6 };
+export type Place = 'subject' | 'record' | 'cursor' | 'submission' | 'erasure' | 'consent' | 'recall' | 'recall-notice' | 'objection';
+const TAGS: Record<Place, number> = {
+  subject: 1,
+  record: 2,
+  cursor: 3,
+  submission: 4,
+  erasure: 5,
+  consent: 6,
+  recall: 7,
+  'recall-notice': 8,
+  objection: 9,
+};
 const DAY = 86_400_000;
 
 /** A row's id as the graph shows it: says nothing about how many rows there are, and cannot be made up. */

@@ -35,7 +35,9 @@ export async function sourceQuality(sql: Sql): Promise<Quality[]> {
        kept as (select connector, count(*) as records from record group by 1),
        late as (
          select r.connector, percentile_cont(0.5) within group (order by extract(epoch from v.recorded_at - v.source_version::timestamptz) / 3600) as hours
-         from record_version v join record r on r.id = v.record_id where v.source_version ~ '^\\d{4}-\\d\\d-\\d\\dT' group by 1),
+         from (select record_id, source_version, min(recorded_at) as recorded_at from record_version
+             where source_version ~ '^\\d{4}-\\d\\d-\\d\\dT' group by 1, 2) v
+           join record r on r.id = v.record_id group by 1),
        checked as (
          select r.connector, count(*) as checks, avg(c.passed::int) as passed from spot_check c join record r on r.id = c.record_id group by 1)
      select read.connector, read.read, coalesce(bad.open, 0)::int as "openIssues",

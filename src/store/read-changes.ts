@@ -37,7 +37,7 @@ export async function changesOf(view: View, asked: readonly RecordAt[]): Promise
        from (
          select every.*, lag(every.shown) over (order by every.version) as shown_before from (
            select r.version, r.recorded_at, r.source_version,
-             jsonb_build_array(r.deleted, r.category, r.kind, r.publicity, r.region, r.occurred_on, r.valid_from, r.valid_to,
+             jsonb_build_array(r.deleted, r.category, r.kind, r.publicity, r.mark, r.disputed, r.region, r.occurred_on, r.valid_from, r.valid_to,
                case when not r.deleted then case r.category ${branches.join(' ')} end end) as shown
            from record_history r
           where r.id = asked.id and r.version <= asked.version and not r.late and (${anyOf(scopes)})) every) told

@@ -14,6 +14,7 @@ interface RawVersion {
   category: number;
   kind: string;
   deleted: boolean;
+  disputed: boolean;
   fields: SealedFields;
 }
 
@@ -28,7 +29,7 @@ export async function pushable(view: View, versions: readonly { recordId: number
     return `when ${c.no} then ${fieldsSql('r', c.type, wanted(view, c), own)}`;
   });
   const { rows } = await view.sql.query<RawVersion>(
-    `select r.id, r.version, r.subject_id, r.subject_kind, r.category, r.kind, r.deleted, case r.category ${branches.join(' ')} end as fields
+    `select r.id, r.version, r.subject_id, r.subject_kind, r.category, r.kind, r.deleted, r.disputed, case r.category ${branches.join(' ')} end as fields
      from record_history r
      where not r.withheld and r.id = any(${parameters.add(versions.map((v) => v.recordId))}::bigint[])
        and (r.id, r.version) in (select * from unnest(${parameters.add(versions.map((v) => v.recordId))}::bigint[], ${parameters.add(versions.map((v) => v.version))}::int[]))
@@ -50,6 +51,7 @@ export async function pushable(view: View, versions: readonly { recordId: number
         version: row.version,
         kind: row.kind,
         deleted: row.deleted,
+        disputed: row.disputed,
         subject: subject.fields,
         fields,
       },

@@ -14,6 +14,8 @@ interface RawRecord {
   kind: string;
   region: string | null;
   publicity: string;
+  mark: string | null;
+  disputed: boolean;
   occurred_on: string | null;
   valid_from: string | null;
   valid_to: string | null;
@@ -64,6 +66,19 @@ export async function recordsOf(
   return new Map([...Map.groupBy(rows, (row) => row.subject_id)].map(([id, own]) => [id, toPage(view, open, own, page.first, where)]));
 }
 
+/** Records by their ids, as far as the grant holds them; only those of which `show` is called count as shown. */
+export async function recordsByRowId(view: View, ids: readonly number[]): Promise<Map<number, { id: string; show(): RecordRow }>> {
+  const parameters = new Parameters();
+  const select = selection(view, parameters, {});
+  if (select === undefined || ids.length === 0) return new Map();
+  const { rows } = await view.sql.query<RawRecord>(
+    `select ${select.list} from ${select.from} where r.id = any(${parameters.add(ids)}::bigint[]) and ${select.where}`,
+    parameters.values,
+  );
+  const open = await openerFor(view, rows);
+  return new Map(rows.map((row) => [row.id, { id: concealId(view.keys, 'record', row.id), show: () => show(view, open, row, undefined) }]));
+}
+
 /** How many records each subject has in each category that the grant holds. */
 export async function countsOf(view: View, subjects: readonly number[], where: RecordWhere): Promise<Map<number, Map<number, number>>> {
   const parameters = new Parameters();
@@ -99,21 +114,22 @@ function selection(view: View, parameters: Parameters, where: RecordWhere): Sele
     const own = scopes.filter((s) => s.scope.categories.includes(c.no));
     return `when ${c.no} then ${fieldsSql('r', c.type, wanted(view, c), own)}`;
   });
-  const list = `r.id, r.subject_id, r.category, r.kind, r.region, r.publicity, r.occurred_on, r.valid_from, r.valid_to, r.connector, r.stream,
-    r.version, r.ordered_on, r.fact, case r.category ${branches.join(' ')} end as fields`;
+  const list = `r.id, r.subject_id, r.category, r.kind, r.region, r.publicity, r.mark, r.disputed, r.occurred_on, r.valid_from, r.valid_to,
+    r.connector, r.stream, r.version, r.ordered_on, r.fact, case r.category ${branches.join(' ')} end as fields`;
   const parts = [`(${anyOf(scopes)})`, 'not r.deleted', 'not r.withheld', ...conditionsOf(view, parameters, where)];
   return { list, from: sourceOf(view, where.asOf, parameters), where: parts.join(' and ') };
 }
 
 /**
  * The rows as they are, or – bitemporally (U11) – as they were: of every record the version that was current with what was known by the end of
- * `knownOn`, where it holds on `day`. Versions that came late never were current.
+ * `knownOn`, where it holds on `day`. Versions that came late never were current. An objection that is pending now marks them all (HN-24.3).
  */
 function sourceOf(view: View, asOf: RecordWhere['asOf'], parameters: Parameters): string {
   if (asOf === undefined) return 'record r';
   const day = `${parameters.add(asOf.day)}::date`;
   const known = `((${parameters.add(asOf.knownOn)}::date + 1)::timestamp at time zone 'Asia/Shanghai')`;
   return `(select v.id, v.subject_id, v.subject_kind, v.withheld, v.category, v.kind, v.publicity, v.region, v.connector, v.stream, v.version, v.deleted,
+      v.mark, v.disputed or v.disputed_now as disputed,
       coalesce(v.occurred_on, v.valid_from, (v.first_recorded_at at time zone 'Asia/Shanghai')::date) as ordered_on, v.occurred_on, v.valid_from, v.valid_to,
       v.fact, ${view.columns.map((column) => `v.${column}`).join(', ')}
     from record_history v
@@ -217,6 +233,8 @@ function show(view: View, open: Opener, row: RawRecord, knownOn: string | undefi
     kind: row.kind,
     region: row.region,
     publicity: row.publicity,
+    mark: row.mark,
+    disputed: row.disputed,
     occurredOn: row.occurred_on,
     validFrom: row.valid_from,
     validTo: row.valid_to,

@@ -2,6 +2,8 @@ import type { Grant } from '../access/decide.ts';
 import type { Model } from '../model/types.ts';
 import type { Keys } from './keys.ts';
 import { changesOf } from './read-changes.ts';
+import type { FeedChange, FeedFilter } from './feed.ts';
+import { seenChanges, type SeenChange } from './read-feed.ts';
 import { pushable } from './read-pushable.ts';
 import { countsOf, listRecords, recordsOf, recordsOfFacts } from './read-records.ts';
 import { relationsOf } from './read-relations.ts';
@@ -41,6 +43,8 @@ export interface Reader {
   /** By fact key: all records that tell the fact, as far as the grant holds them; with `asOf`, that told it then. */
   recordsOfFacts(facts: readonly string[], where: Pick<RecordWhere, 'asOf'>): Promise<Map<string, RecordRow[]>>;
   relationsOf(subjects: readonly number[]): Promise<Map<number, RelationRow[]>>;
+  /** What of the feed the caller may know, in its order; undefined where that is more than `most`. */
+  seenChanges(changes: readonly FeedChange[], filter: FeedFilter, most: number): Promise<SeenChange[] | undefined>;
   /** Versions of records as a receiving platform may have them; a record outside the grant is not in the answer. */
   pushable(versions: readonly { recordId: number; version: number }[]): Promise<PushableRecord[]>;
 }
@@ -68,6 +72,7 @@ export function openReader(pool: Walled, keys: Keys, model: Model, grant: Grant)
     changesOf: (records) => changesOf(view, records),
     recordsOfFacts: (facts, where) => recordsOfFacts(view, facts, where),
     relationsOf: (subjects) => relationsOf(view, subjects),
+    seenChanges: (changes, filter, most) => seenChanges(view, changes, filter, most),
     pushable: (versions) => pushable(view, versions),
   };
 }

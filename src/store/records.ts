@@ -2,6 +2,7 @@ import { contentOf, type MappedRecord } from '../mapping/record.ts';
 import type { Model, PullStream } from '../model/types.ts';
 import { factKey } from './fact.ts';
 import type { Keys, Sealer } from './keys.ts';
+import { markStored } from './marks.ts';
 import type { Sql } from './sql.ts';
 import { relatedOf, writeRelations } from './relations.ts';
 import { type SealerOf, sealersOf } from './subject-keys.ts';
@@ -63,6 +64,7 @@ export async function storeRecords(
     total.conflicts.push(...one.conflicts);
     total.withheld.push(...one.withheld);
   }
+  await markStored(sql, total.changed);
   return total;
 }
 
@@ -77,6 +79,11 @@ export function storedKey(keys: Keys, record: MappedRecord): string {
 /** Every form under which a key may be stored: a record from before the blind index changed is the same record. */
 export function storedForms(keys: Keys, record: MappedRecord): string[] {
   return isHidden(record) ? keys.blindForms('key', record.key).map(hiddenKey) : [record.key];
+}
+
+/** Every form under which a key may be stored of which nobody knows yet whether it is personal. */
+export function keyForms(keys: Keys, key: string): string[] {
+  return [key, ...keys.blindForms('key', key).map(hiddenKey)];
 }
 
 const isHidden = (record: MappedRecord) => record.keyIsPersonal || record.key.length > LONGEST_KEY;
@@ -247,7 +254,8 @@ async function writeCurrent(
        join subject s on s.id = t.subject_id
      on conflict (connector, stream, source_key) do update set
        subject_id = excluded.subject_id, subject_kind = excluded.subject_kind, category = excluded.category, kind = excluded.kind,
-       publicity = excluded.publicity, region = excluded.region, region_inherited = excluded.region_inherited, source_version = excluded.source_version, version = excluded.version,
+       publicity = case when record.ended then 'non-public' else excluded.publicity end, mark = case when record.ended then record.mark end,
+       region = excluded.region, region_inherited = excluded.region_inherited, source_version = excluded.source_version, version = excluded.version,
        deleted = excluded.deleted,
        ordered_on = coalesce(excluded.occurred_on, excluded.valid_from, record.ordered_on), occurred_on = excluded.occurred_on, valid_from = excluded.valid_from,
        valid_to = excluded.valid_to, fact = excluded.fact, content = excluded.content, open = excluded.open, internal = excluded.internal,
@@ -282,12 +290,14 @@ async function writeCurrent(
 async function writeVersions(sql: Sql, keys: Keys, model: Model, writes: readonly Write[], runId: number): Promise<void> {
   const of = <T>(get: (w: Write) => T): T[] => writes.map(get);
   await sql.query(
-    `insert into record_version (record_id, version, late, category, kind, publicity, source_version, deleted, fact, content, region, occurred_on,
-       valid_from, valid_to, open, internal, commercial, personal, sealed, masks, run_id)
-     select t.*, $1 from unnest($2::bigint[], $3::int[], $4::bool[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::bool[], $10::bytea[],
+    `insert into record_version (record_id, version, late, category, kind, publicity, source_version, deleted, mark, disputed, fact, content, region,
+       occurred_on, valid_from, valid_to, open, internal, commercial, personal, sealed, masks, run_id)
+     select t.record_id, t.version, t.late, t.category, t.kind,
+       case when e.ended then 'non-public' else t.publicity end, t.source_version, t.deleted, e.mark, e.disputed, t.fact, t.content, t.region, t.occurred_on, t.valid_from, t.valid_to, t.open, t.internal, t.commercial, t.personal, t.sealed,
+       t.masks, $1 from unnest($2::bigint[], $3::int[], $4::bool[], $5::smallint[], $6::text[], $7::text[], $8::text[], $9::bool[], $10::bytea[],
        $11::bytea[], $12::text[], $13::date[], $14::date[], $15::date[], $16::jsonb[], $17::jsonb[], $18::jsonb[], $19::jsonb[], $20::jsonb[], $21::jsonb[])
        as t(record_id, version, late, category, kind, publicity, source_version, deleted, fact, content, region, occurred_on, valid_from, valid_to, open,
-         internal, commercial, personal, sealed, masks)`,
+         internal, commercial, personal, sealed, masks) join record e on e.id = t.record_id`,
     [
       runId,
       of((w) => w.id),

@@ -1,4 +1,5 @@
 import type { Model } from '../model/types.ts';
+import { addYears } from '../rules/calendar.ts';
 import type { Sql } from './sql.ts';
 
 /**
@@ -19,13 +20,7 @@ export async function keepUntil(
   );
   const terms = rows.flatMap((row) => {
     const retention = model.categories.get(row.category)?.kinds.get(row.kind)?.retention;
-    return retention === undefined ? [] : [{ day: yearsLater(row[retention.from], retention.years), article: retention.article }];
+    return retention === undefined ? [] : [{ day: addYears(row[retention.from], retention.years), article: retention.article }];
   });
   return terms.filter(({ day }) => day >= today).toSorted((a, b) => (a.day < b.day ? 1 : -1))[0];
-}
-
-/** The same day some years later; of a 29 February in a common year the first of March. */
-function yearsLater(day: string, years: number): string {
-  const [year = 0, month = 1, date = 1] = day.split('-').map(Number);
-  return new Date(Date.UTC(year + years, month - 1, date)).toISOString().slice(0, 10);
 }

@@ -24,6 +24,9 @@ export interface RecordRow {
   kind: string;
   region: string | null;
   publicity: string;
+  /** What a decision left on the record (HN-27: 某年某月某日修复), and whether an objection to its fact is pending (HN-24.3). */
+  mark: string | null;
+  disputed: boolean;
   occurredOn: string | null;
   validFrom: string | null;
   validTo: string | null;
@@ -57,6 +60,7 @@ export interface PushableRecord {
   version: number;
   kind: string;
   deleted: boolean;
+  disputed: boolean;
   subject: Record<string, FieldValue>;
   fields: Record<string, FieldValue>;
 }

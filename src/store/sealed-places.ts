@@ -22,6 +22,8 @@ export const issueContext = (connector: string, stream: string): string => `issu
 export const SUBMISSION_CONTEXT = 'submission';
 /** Context of what proves a consent. */
 export const CONSENT_CONTEXT = 'consent';
+/** Context of a key that differs between the hub and a platform. */
+export const RECONCILE_CONTEXT = 'reconciliation';
 
 /** Every place of the database where the hub seals something: a new one is resealed, counted and erased because it stands here. */
 export const SEALED_PLACES: readonly SealedPlace[] = [
@@ -52,6 +54,7 @@ export const SEALED_PLACES: readonly SealedPlace[] = [
     context: (_model, row) => subjectKeyContext(Number(row['subject_id'])),
   },
   { table: 'submission', column: 'sealed', key: ['id'], form: 'text', of: [], context: () => SUBMISSION_CONTEXT },
+  { table: 'reconciliation_difference', column: 'sealed', key: ['id'], form: 'text', of: [], context: () => RECONCILE_CONTEXT },
   { table: 'consent', column: 'sealed', key: ['id'], form: 'text', of: [], context: () => CONSENT_CONTEXT },
 ];
 

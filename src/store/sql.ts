@@ -16,6 +16,8 @@ export interface Dedicated extends Sql {
   readonly alive: boolean;
   /** Resolves when {@link alive} turns false; never rejects. */
   readonly lost: Promise<void>;
+  /** Calls `heard` at every NOTIFY of a channel, an identifier, for as long as the connection lives. */
+  listen(channel: string, heard: (payload: string) => void): Promise<void>;
   /** Ends the socket at once; a statement under way rejects and its outcome is unknown. */
   release(): void;
 }
@@ -127,6 +129,10 @@ async function dedicatedOf(config: ClientConfig): Promise<Dedicated> {
       return alive;
     },
     lost,
+    async listen(channel, heard) {
+      client.on('notification', (message) => message.channel === channel && heard(message.payload ?? ''));
+      await client.query(`listen ${channel}`);
+    },
     release() {
       gone();
       client.end().catch(ignore);

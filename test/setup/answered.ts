@@ -11,7 +11,7 @@ import { ensureLogPartitions } from '../../src/log/partitions.ts';
 import { type Verification, verifyLog } from '../../src/log/verify.ts';
 import { mintToken } from '../../src/resolvers/token.ts';
 import { randomOf } from '../../src/sandbox/random.ts';
-import { startEmbedded } from '../../src/store/embedded.ts';
+import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { newKeyRing, openKeys } from '../../src/store/keys.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { openPool } from '../../src/store/sql.ts';
@@ -51,13 +51,33 @@ const QUERY = JSON.stringify({ query: `{ subject(code: "${HOSPITAL.identifiers[0
 const AFTER_MS = [400, 1300] as const;
 const OUTAGE = /"code":"(?:LOG_)?UNAVAILABLE"/;
 
-export async function answersUnderKills(options: AnsweredOptions): Promise<AnsweredResult> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'credit-hub-answered-'));
+/** Two APIs over a PostgreSQL of their own, and clients that ask them without a pause. */
+interface Busy {
+  databaseUrl: string;
+  server: EmbeddedPostgres;
+  dataDir: string;
+  apis: Serving[];
+  clients: Clients;
+}
+
+export interface BusyOptions {
+  clients: number;
+  build?: readonly string[];
+  /** Folder for the data of PostgreSQL; one of its own when left out. */
+  dataDir?: string;
+  /** Over a PostgreSQL that does not wait for the disk. */
+  unsafe?: boolean;
+}
+
+/** Runs `work` while clients ask, and takes everything away again afterwards. */
+export async function whileAsked<T>(options: BusyOptions, work: (busy: Busy) => Promise<T>): Promise<T> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'credit-hub-answered-')));
   const data = await mkdtemp(join(tmpdir(), 'credit-hub-answered-key-'));
   const steps: (() => unknown)[] = [() => rm(dataDir, { recursive: true, force: true }), () => rm(data, { recursive: true, force: true })];
   try {
-    let server = await startEmbedded({ dataDir });
-    steps.push(() => server.stop('immediate'));
+    const busy = { dataDir, server: await startEmbedded({ dataDir, ...(options.unsafe ? { test: true } : {}) }) };
+    steps.push(() => busy.server.stop('immediate'));
+    const { server } = busy;
     const databaseUrl = server.url('hub');
     await migrate(databaseUrl);
     const ring = newKeyRing();
@@ -76,7 +96,15 @@ export async function answersUnderKills(options: AnsweredOptions): Promise<Answe
       audience: AUDIENCE,
       expiresIn: 7200,
     });
-    const shared = { databaseUrl, ring, data, issuer: ISSUER, audience: AUDIENCE, build: options.build ?? [] };
+    const shared = {
+      databaseUrl,
+      ring,
+      data,
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      build: options.build ?? [],
+      ...(options.unsafe ? { unsafe: true } : {}),
+    };
     const apis: Serving[] = [];
     for (const port of await freePorts(2)) apis.push(startServing({ ...shared, port }));
     steps.push(() => Promise.all(apis.map((api) => api.end())));
@@ -84,6 +112,15 @@ export async function answersUnderKills(options: AnsweredOptions): Promise<Answe
 
     const clients = startClients(apis, token, options.clients);
     steps.push(() => clients.stop());
+    return await work(Object.assign(busy, { databaseUrl, apis, clients }));
+  } finally {
+    for (const step of steps.toReversed()) await step();
+  }
+}
+
+export function answersUnderKills(options: AnsweredOptions): Promise<AnsweredResult> {
+  return whileAsked(options, async (busy) => {
+    const { apis, clients, databaseUrl } = busy;
     const random = randomOf(options.seed, 'answered');
     const kills = { api: 0, postgres: 0 };
     for (let n = 0; n < options.kills; n += 1) {
@@ -91,7 +128,7 @@ export async function answersUnderKills(options: AnsweredOptions): Promise<Answe
       await sleep(random.int(...AFTER_MS));
       const victim = options.victims[n % options.victims.length];
       if (victim === 'api') await random.pick(apis).kill();
-      else server = await killPostgres(server, dataDir);
+      else busy.server = await killPostgres(busy.server, busy.dataDir);
       kills[victim ?? 'api'] += 1;
       // A kill disturbs only what is at work.
       if (n + 1 < options.kills) await clients.moreThan(before);
@@ -99,21 +136,19 @@ export async function answersUnderKills(options: AnsweredOptions): Promise<Answe
     await sleep(500);
     await clients.stop();
     await Promise.all(apis.map((api) => api.end()));
-    return await withPool(databaseUrl, async (pool) => ({
+    return withPool(databaseUrl, async (pool) => ({
       asked: clients.asked(),
       answered: clients.answered.size,
       kills,
       strange: clients.strange,
       ...(await compare(pool, clients.answered)),
     }));
-  } finally {
-    for (const step of steps.toReversed()) await step();
-  }
+  });
 }
 
 type Pool = ReturnType<typeof openPool>;
 
-async function withPool<T>(url: string, work: (pool: Pool) => Promise<T>): Promise<T> {
+export async function withPool<T>(url: string, work: (pool: Pool) => Promise<T>): Promise<T> {
   const pool = openPool(url, { max: 2 });
   try {
     return await work(pool);
@@ -122,7 +157,7 @@ async function withPool<T>(url: string, work: (pool: Pool) => Promise<T>): Promi
   }
 }
 
-async function compare(
+export async function compare(
   pool: Pool,
   answered: ReadonlySet<string>,
 ): Promise<Omit<AnsweredResult, 'asked' | 'answered' | 'kills' | 'strange'>> {

@@ -38,6 +38,20 @@ const CHANGES = {
     `set_config('synchronous_commit', 'on', false)`,
     `set_config('synchronous_commit', 'off', false)`,
   ],
+  // A key of its own for every attempt: the platform cannot know that it has had the record.
+  'key-per-attempt': [
+    'src/jobs/push-body.ts',
+    '    key: keyOf(row),\n    act: row.act,',
+    '    key: `${keyOf(row)}:${Math.random()}`,\n    act: row.act,',
+  ],
+  // The name of a batch is not stored: after a stop nobody knows that it was written.
+  'batch-unnamed': ['src/connectors/push-file.ts', `yield { key, outcome: 'drafted', draft: name };`, `yield { key, outcome: 'drafted' };`],
+  // What the queues forget nobody remembers.
+  'queues-trusted': [
+    'src/jobs/worker.ts',
+    '  await ensureLogPartitions(jobs.pool, jobs.now(), 2);\n',
+    '  if (jobs.now().getTime() > 0) return;\n  await ensureLogPartitions(jobs.pool, jobs.now(), 2);\n',
+  ],
   // Whatever arrives last is the newest.
   'older-wins': ['src/store/records.ts', 'return version !== null && than !== null && version < than;', 'return false;'],
 };

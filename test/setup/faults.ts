@@ -80,8 +80,18 @@ export async function openTrial(): Promise<Trial> {
     const hooked: typeof pool = {
       ...pool,
       async transaction(work) {
-        const result = await pool.transaction(work);
-        await options.afterCommit?.();
+        let ofPage = false;
+        const result = await pool.transaction((sql) =>
+          work({
+            ...sql,
+            query: (text, values) => {
+              ofPage ||= text.startsWith('update run set pages');
+              return sql.query(text, values);
+            },
+          }),
+        );
+        // The gate of the platforms commits what it counts, too.
+        if (ofPage) await options.afterCommit?.();
         return result;
       },
     };

@@ -56,27 +56,30 @@ interface Draft {
   drawn: string[];
 }
 
-/** Every coordinate of the graph that a document can use: `Type.field`, `Type.field(argument)`, `Input.field`, `Enum.VALUE`. */
+/**
+ * Every coordinate of the graph that a query or a change can use (streams of events have worlds of their own, leaks-events.test.ts): `Type.field`,
+ * `Type.field(argument)`, `Input.field`, `Enum.VALUE` of what may be written.
+ */
 export function coordinatesIn(schema: GraphQLSchema): string[] {
   const found = new Set<string>();
   const entered = new Set<string>();
-  const enter = (type: GraphQLNamedType): void => {
+  const enter = (type: GraphQLNamedType, written: boolean): void => {
+    if (isEnumType(type) && written) for (const value of type.getValues()) found.add(`${type.name}.${value.name}`);
     if (entered.has(type.name)) return;
     entered.add(type.name);
-    if (isEnumType(type)) for (const value of type.getValues()) found.add(`${type.name}.${value.name}`);
-    if (isAbstractType(type)) for (const possible of schema.getPossibleTypes(type)) enter(possible);
+    if (isAbstractType(type)) for (const possible of schema.getPossibleTypes(type)) enter(possible, false);
     if (!isObjectType(type) && !isInterfaceType(type) && !isInputObjectType(type)) return;
     const fields: readonly (GraphQLField<unknown, unknown> | GraphQLInputField)[] = Object.values(type.getFields());
     for (const field of fields) {
       found.add(`${type.name}.${field.name}`);
-      enter(namedType(field.type));
+      enter(namedType(field.type), written);
       for (const argument of 'args' in field ? field.args : []) {
         found.add(`${type.name}.${field.name}(${argument.name})`);
-        enter(namedType(argument.type));
+        enter(namedType(argument.type), true);
       }
     }
   };
-  for (const root of [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]) if (root) enter(root);
+  for (const root of [schema.getQueryType(), schema.getMutationType()]) if (root) enter(root, false);
   return [...found];
 }
 
@@ -123,7 +126,7 @@ export function documentsOf(
           [2, 3],
           [3, 1],
         ]),
-        (field) => needOf(type.name, field.name, field.type),
+        (field) => needOf(`${type.name}.${field.name}`, field.type),
       ),
     ];
     return Object.fromEntries(
@@ -212,15 +215,19 @@ export function documentsOf(
   function selectionOf(draft: Draft, type: GraphQLNamedType, depth: number): string {
     const names = new Set<string>(['__typename']);
     const parts = random.chance(isAbstractType(type) ? 0.7 : 0.2) ? ['__typename'] : [];
-    // A page is asked for its things first, or most documents would see none.
+    // A page is asked for its things first, or most documents would see none; now and then last, or they would leave no room for the rest.
     const nodes = isObjectType(type) ? type.getFields()['nodes'] : undefined;
-    if (nodes && depth < LIMITS.depth && draft.fields < LIMITS.fields) {
-      names.add('nodes');
+    const things = () => {
+      if (!nodes || depth >= LIMITS.depth || draft.fields >= LIMITS.fields) return;
       use(`${type.name}.nodes`);
       draft.fields += 1;
       parts.push(`nodes ${selectionOf(draft, getNamedType(nodes.type), depth + 1)}`);
-    }
+    };
+    if (nodes) names.add('nodes');
+    const isLast = random.chance(0.1);
+    if (!isLast) things();
     parts.push(...fieldsOf(draft, type, depth, names, random.int(1, isAbstractType(type) ? 4 : 7)));
+    if (isLast) things();
     if (isAbstractType(type)) {
       const possible = schema.getPossibleTypes(type);
       for (const one of rarest(possible, random.int(1, Math.min(4, possible.length)), (t) => leastOf(t.getFields(), t.name))) {
@@ -238,14 +245,13 @@ export function documentsOf(
   }
 
   /** An input stands for what is least used in it. */
-  function needOf(type: string, name: string, of: GraphQLInputType): string {
+  function needOf(own: string, of: GraphQLInputType): string {
     const below = getNamedType(of);
-    const own = `${type}.${name}`;
     if (used(own) === 0) return own;
     const inside = isEnumType(below)
       ? below.getValues().map((value) => `${below.name}.${value.name}`)
       : isInputObjectType(below)
-        ? Object.values(below.getFields()).map((field) => needOf(below.name, field.name, field.type))
+        ? Object.values(below.getFields()).map((field) => needOf(`${below.name}.${field.name}`, field.type))
         : [];
     return inside.reduce((least, one) => (used(one) < used(least) ? one : least), own);
   }
@@ -253,7 +259,7 @@ export function documentsOf(
   /** And a field for what is least used in its arguments, once it was used itself. */
   function neediest(type: string, field: GraphQLField<unknown, unknown>): string {
     const own = `${type}.${field.name}`;
-    const inside = field.args.flatMap((argument) => [`${own}(${argument.name})`, needOf(`${own}(`, `${argument.name})`, argument.type)]);
+    const inside = field.args.flatMap(({ name, type: of }) => [`${own}(${name})`, needOf(`${own}(${name})`, of)]);
     return used(own) === 0 ? own : inside.reduce((least, one) => (used(one) < used(least) ? one : least), own);
   }
 
@@ -264,6 +270,24 @@ export function documentsOf(
       .reduce((least, one) => (used(one) < used(least) ? one : least));
   }
 
+  /** Fields of a root below which nothing is left unused; none of them while all are so. */
+  function finishedBelow(root: GraphQLNamedType): string[] {
+    if (!isObjectType(root)) return [];
+    const below = (type: GraphQLNamedType, known: Set<string>): boolean => {
+      if (known.has(type.name)) return false;
+      known.add(type.name);
+      if (isAbstractType(type) && schema.getPossibleTypes(type).some((one) => below(one, known))) return true;
+      if (!isObjectType(type) && !isInterfaceType(type)) return false;
+      return Object.values(type.getFields()).some(
+        (field) => used(neediest(type.name, field)) === 0 || below(getNamedType(field.type), known),
+      );
+    };
+    const finished = Object.values(root.getFields()).filter(
+      (field) => used(neediest(root.name, field)) > 0 && !below(getNamedType(field.type), new Set()),
+    );
+    return finished.length === Object.keys(root.getFields()).length ? [] : finished.map(({ name }) => name);
+  }
+
   function operation(root: GraphQLNamedType, kind: 'query' | 'mutation', roots: number): Document {
     const draft: Draft = { random, fields: 0, aliases: 0, names: 0, variables: {}, declared: [], fragments: [], drawn: [] };
     const names = new Set<string>();
@@ -271,6 +295,7 @@ export function documentsOf(
     // Alone it takes nothing with it, and what lies below it is used as well.
     const alone = isComplete || (roots === 1 && random.chance(0.3));
     for (const name of avoided) if (!alone) names.add(`${root.name}.${name}`);
+    if (isComplete) for (const name of finishedBelow(root)) names.add(`${root.name}.${name}`);
     const body = fieldsOf(draft, root, 0, names, roots).join('\n  ');
     const head = draft.declared.length === 0 ? '' : `(${draft.declared.join(', ')})`;
     const query = [`${kind} Made${head} {\n  ${body === '' ? '__typename' : body}\n}`, ...draft.fragments].join('\n');

@@ -8,11 +8,12 @@ import { ensureLogPartitions } from '../../src/log/partitions.ts';
 import { type LogOptions, openLog, type QueryLog } from '../../src/log/writer.ts';
 import { needsOfPurpose } from '../../src/model/check-policies.ts';
 import { findStream } from '../../src/model/load.ts';
-import type { CapacityLimit, Limit, Limits, Model, PullStream, QueryLimit } from '../../src/model/types.ts';
+import type { CapacityLimit, Limit, Limits, Model, PullStream, QueryLimit, StreamLimit } from '../../src/model/types.ts';
 import { openCallers } from '../../src/resolvers/callers.ts';
 import { type ServerOptions, startServer } from '../../src/resolvers/server.ts';
 import { mintToken, type TokenRequest } from '../../src/resolvers/token.ts';
 import { type Keys, newKeyRing, openKeys } from '../../src/store/keys.ts';
+import { followRevocations } from '../../src/store/sessions.ts';
 import { WRITER } from '../../src/store/roles.ts';
 import { storeRecords } from '../../src/store/records.ts';
 import { openPool, type Pool } from '../../src/store/sql.ts';
@@ -92,6 +93,8 @@ export interface TestHub {
 }
 
 export interface HubOptions {
+  /** Left out: that of schema/. */
+  model?: Model;
   /** A migrated database; left out: a fresh one that is dropped in the end. */
   databaseUrl?: string;
   /** Fill it with the world; true unless said otherwise. */
@@ -105,9 +108,15 @@ export interface HubOptions {
   log?: Partial<LogOptions>;
   /** What runs at once; without it as much as comes. */
   capacity?: Partial<Record<CapacityLimit, number>>;
+  /** What of subscriptions differs from the model. */
+  streams?: Partial<Record<StreamLimit, number>>;
   /** What may be asked; without it without end. */
   budgets?: Partial<Limits['budgets']>;
-  server?: Pick<ServerOptions, 'trustProxy' | 'documentMode'>;
+  /** What the server takes for the time; left out: noon of the test's day. */
+  clock?: () => Date;
+  /** Whether tokens can be taken back. */
+  revocable?: boolean;
+  server?: Pick<ServerOptions, 'trustProxy' | 'documentMode' | 'webhooks'>;
   /** What the server reads and writes through, made of the pool; the log keeps to the pool itself. */
   serve?: (pool: Pool) => Pool;
 }
@@ -119,7 +128,7 @@ export async function seedWorld(pool: Pool, keys: Keys, model: Model): Promise<v
 }
 
 export async function openHub(options: HubOptions = {}): Promise<TestHub> {
-  const model = MODEL;
+  const model = options.model ?? MODEL;
   const data = await mkdtemp(join(tmpdir(), 'credit-hub-api-'));
   const database = options.databaseUrl === undefined ? await freshDatabase() : undefined;
   const keys = openKeys(options.ring ?? newKeyRing());
@@ -137,6 +146,7 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
     ...options.log,
   });
   const faults: unknown[] = [];
+  const revoked = options.revocable ? await followRevocations(own) : undefined;
   const server = await startServer({
     model,
     pool: options.serve?.(own) ?? own,
@@ -144,10 +154,10 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
     log,
     limits: limitsOf(model.limits, options),
     ...options.server,
-    callers: await openCallers(model, { issuer: ISSUER, audience: AUDIENCE, jwksUrl: undefined, data }),
+    callers: await openCallers(model, { issuer: ISSUER, audience: AUDIENCE, jwksUrl: undefined, data, ...(revoked ? { revoked } : {}) }),
     host: '127.0.0.1',
     port: 0,
-    now: () => new Date(`${TODAY}T04:00:00Z`),
+    now: options.clock ?? (() => new Date(`${TODAY}T04:00:00Z`)),
     onError: (error) => void faults.push(error),
   });
 
@@ -220,6 +230,7 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
     },
     async close() {
       await server.stop();
+      revoked?.close();
       await log.close().catch(() => undefined);
       await own.close();
       await pool.close();
@@ -231,13 +242,14 @@ export async function openHub(options: HubOptions = {}): Promise<TestHub> {
 
 const ENDLESS = { burst: 1e12, perMinute: 1e12 };
 
-function limitsOf(limits: Limits, { limits: query = {}, capacity = {}, budgets = {} }: HubOptions): Limits {
+function limitsOf(limits: Limits, { limits: query = {}, capacity = {}, streams = {}, budgets = {} }: HubOptions): Limits {
   const changed = <N extends string>(of: Readonly<Record<N, Limit>>, changes: Partial<Record<N, number>>, otherwise?: number) =>
     Object.fromEntries(
       Object.entries<Limit>(of).map(([name, limit]) => [name, { ...limit, max: changes[name as N] ?? otherwise ?? limit.max }]),
     ) as Record<N, Limit>;
   return {
     query: changed<QueryLimit>(limits.query, query),
+    streams: changed<StreamLimit>(limits.streams, streams),
     capacity: changed<CapacityLimit>(limits.capacity, capacity, 60_000),
     budgets: { request: limits.budgets.request, department: ENDLESS, person: ENDLESS, stranger: ENDLESS, ...budgets },
   };

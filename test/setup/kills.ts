@@ -17,7 +17,7 @@ import { generate } from '../../src/sandbox/generate.ts';
 import { faultyAnswers } from '../../src/sandbox/http-faults.ts';
 import { type Random, randomOf } from '../../src/sandbox/random.ts';
 import { openKeys, newKeyRing } from '../../src/store/keys.ts';
-import { openOutbox } from '../../src/store/outbox.ts';
+import { openOutbox } from '../../src/store/sending.ts';
 import { type Oracle, openOracle, type Verdict } from './oracle.ts';
 import { openHub, type TestHub, until, wipeQueues } from './platforms.ts';
 import { openSource, startWriting } from './writing.ts';

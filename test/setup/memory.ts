@@ -13,3 +13,21 @@ export async function residentMemory(): Promise<number> {
   }
   return process.memoryUsage.rss();
 }
+
+/**
+ * Bytes by which repeating `work` grows the resident memory: of two repetitions the smaller growth. What is lost is lost each time;
+ * what the allocator keeps for later, or another test of this process left behind, is taken once.
+ */
+export async function growthOf(work: () => Promise<void>): Promise<number> {
+  const growths: number[] = [];
+  for (let round = 0; round < 2; round += 1) {
+    const before = await residentMemory();
+    await work();
+    growths.push((await residentMemory()) - before);
+    if ((growths[0] ?? 0) < SMALL) break;
+  }
+  return Math.min(...growths);
+}
+
+/** A first growth below this needs no second look: 16 MiB. */
+const SMALL = 16 * 1024 * 1024;

@@ -25,6 +25,8 @@ export interface HubOptions {
   answer?: ServerOptions['answer'];
   /** The platforms' clock. */
   now?: ServerOptions['now'];
+  /** Which submissions the receiving platforms lose after they confirmed them. */
+  forgets?: (key: string) => boolean;
 }
 
 export interface TestHub {
@@ -45,6 +47,10 @@ export interface WorkOptions {
   /** Of the keys in Redis; one of its own when left out. */
   prefix?: string;
   concurrency?: number;
+  /** Whether streams are compared with their platforms. */
+  reconcile?: boolean;
+  /** How often the worker looks by itself; twice a second when left out. */
+  sweepMs?: number;
   jobs?: Partial<Jobs>;
 }
 
@@ -90,7 +96,11 @@ export async function openHub(options: HubOptions): Promise<TestHub> {
   };
   const work = async (how: WorkOptions = {}) => {
     const backend = backendOf(how, database.url, steps);
-    const running = await startWorker({ ...jobs, ...how.jobs }, backend, { concurrency: how.concurrency ?? 4, sweepMs: 500 });
+    const running = await startWorker({ ...jobs, ...how.jobs }, backend, {
+      concurrency: how.concurrency ?? 4,
+      reconcile: how.reconcile ?? false,
+      sweepMs: how.sweepMs ?? 500,
+    });
     let over: Promise<void> | undefined;
     const stop = () => (over ??= running.stop().then(() => backend.close()));
     steps.push(stop);

@@ -16,6 +16,8 @@ export interface ServeOptions {
   issuer: string;
   audience: string;
   port: number;
+  /** Over a PostgreSQL without fsync, where that is not killed. */
+  unsafe?: boolean;
   /** Changes of `build.mjs`; the sources as they are when left out. */
   build: readonly string[];
 }
@@ -55,6 +57,7 @@ export function startServing(options: ServeOptions): Serving {
           OIDC_AUDIENCE: options.audience,
           HUB_TEST_BUILD: options.build.join(' '),
           LOG_LEVEL: 'fatal',
+          ...(options.unsafe ? { HUB_TEST_UNSAFE: 'yes' } : {}),
         },
       },
     );

@@ -40,6 +40,7 @@ export const CORE_DDL: readonly string[] = [
      region text, region_inherited boolean not null default false,
      connector text not null, stream text not null, source_key text not null,
      source_version text, version int not null default 1, deleted boolean not null default false, withheld boolean not null default false,
+     mark text, disputed boolean not null default false, ended boolean not null default false,
      ordered_on date not null, occurred_on date, valid_from date, valid_to date,
      fact bytea not null, content bytea not null,
      ${CLASSES},
@@ -49,10 +50,13 @@ export const CORE_DDL: readonly string[] = [
   `create index record_category on record (category, ordered_on desc, id desc)`,
   `create index record_newest on record (ordered_on desc, id desc)`,
   `create index record_fact on record (fact)`,
+  // Their publication ended for good (HN-27): no later version is public again, or sent.
+  `create index record_ended on record (id) where ended`,
   `create table record_version (
      record_id bigint not null references record, version int not null, late boolean not null default false,
      category smallint not null, kind text not null, publicity text not null,
-     source_version text, confirmed text, deleted boolean not null, fact bytea not null, content bytea not null,
+     source_version text, confirmed text, deleted boolean not null, mark text, disputed boolean not null default false,
+     fact bytea not null, content bytea not null,
      region text, occurred_on date, valid_from date, valid_to date,
      ${CLASSES},
      run_id bigint not null, recorded_at timestamptz not null default now(),
@@ -65,12 +69,15 @@ export const CORE_DDL: readonly string[] = [
   `create index relation_related on relation (related_id)`,
   `create table stream_state (
      connector text not null, stream text not null, fence bigint not null default 0, cursor jsonb, cursor_at timestamptz,
-     paused boolean not null default false, primary key (connector, stream))`,
+     paused boolean not null default false, paused_by text, paused_name text, paused_at timestamptz, pause_reason text,
+     deferred_until timestamptz, deferred_why text,
+     asked_at timestamptz, asked_by text, asked_name text, ask_reason text, backfill_from date,
+     primary key (connector, stream), check (not paused or pause_reason <> ''), check ((asked_at is null) = (asked_by is null)))`,
   `create table run (
      id bigint generated always as identity primary key,
      connector text not null, stream text not null, direction text not null check (direction in ('pull', 'push')),
-     state text not null check (state in ('running', 'done', 'failed', 'broken', 'stopped', 'interrupted')),
-     trigger text not null, officer_id text not null, officer_name text not null,
+     state text not null check (state in ('running', 'done', 'failed', 'broken', 'stopped', 'interrupted', 'deferred')),
+     trigger text not null, asked_by text, officer_id text not null, officer_name text not null,
      started_at timestamptz not null default now(), ended_at timestamptz,
      pages int not null default 0, taken bigint not null default 0, stored bigint not null default 0, unchanged bigint not null default 0,
      issues bigint not null default 0, pushed bigint not null default 0, receipts bigint not null default 0, error text)`,
@@ -86,15 +93,22 @@ export const CORE_DDL: readonly string[] = [
      unique (connector, stream, fingerprint, rule, place))`,
   // Persons whose numbers a raw record holds: what is erased with them.
   `create index issue_tokens on issue using gin (tokens) where tokens <> '{}'`,
+  // One row for each thing that a platform is to be told: a version of a record, or that what it received is taken back. `sent`: it may have arrived.
+  // `unknown`: it may have arrived, nobody can be asked, a person decides. `draft` is the number of what the platform keeps without effect,
+  // or the name of the batch file that holds it.
   `create table outbox (
      id bigint generated always as identity primary key,
      connector text not null, stream text not null, record_id bigint not null, version int not null, subject_id bigint not null,
-     state text not null default 'waiting' check (state in ('waiting', 'sent', 'done', 'refused', 'superseded', 'withheld')),
+     act text not null default 'publish' check (act in ('publish', 'recall')), cause text, draft text,
+     state text not null default 'waiting' check (state in ('waiting', 'sent', 'unknown', 'done', 'refused', 'superseded', 'withheld', 'discarded')),
      attempts int not null default 0, created_at timestamptz not null default now(), changed_at timestamptz not null default now(), reason text,
-     unique (connector, stream, record_id, version))`,
-  `create index outbox_open on outbox (connector, stream, id) where state in ('waiting', 'sent')`,
+     unique (connector, stream, record_id, version, act), check ((act = 'recall') = (cause is not null)))`,
+  `create index outbox_open on outbox (connector, stream, id) where state in ('waiting', 'sent', 'unknown')`,
+  `create index outbox_doubtful on outbox (connector, stream, subject_id, id) where state in ('sent', 'unknown')`,
+  `create index outbox_record on outbox (record_id)`,
   `create table receipt (
-     outbox_id bigint primary key references outbox, number text not null, received_at text not null, created_at timestamptz not null default now())`,
+     outbox_id bigint primary key references outbox, number text not null, received_at text not null, signature text, told_by text,
+     created_at timestamptz not null default now())`,
   // WG-9: somebody compared a record with the provider's files; what was found, never the values.
   `create table spot_check (
      id bigint generated always as identity primary key, record_id bigint not null references record, version int not null,

@@ -50,10 +50,11 @@ const pick = (r: string, type: string, column: string) => `case when (select wal
 const fieldsOf = (r: string, type: string, held: string) => `left join lateral (
     select ${ALL_CLASSES.map((column) => pick(r, type, column)).join(', ')} from wall.scopes() s where ${held}) f on true`;
 
-const RECORD = `id, subject_id, subject_kind, category, kind, publicity, region, connector, stream, source_version, version, deleted, withheld,
+const RECORD = `id, subject_id, subject_kind, category, kind, publicity, region, connector, stream, source_version, version, deleted, withheld, mark, disputed,
   ordered_on, occurred_on, valid_from, valid_to, fact, recorded_at, changed_at`;
 const SUBJECT = 'id, kind, region, roles, merged_into, withheld';
 const HISTORY = `id, subject_id, subject_kind, category, kind, publicity, region, connector, stream, source_version, version, deleted, withheld, late,
+  mark, disputed, disputed_now,
   occurred_on, valid_from, valid_to, fact, recorded_at, superseded_at, first_recorded_at`;
 const of = (alias: string, columns: string) => columns.replaceAll(/\w+/g, `${alias}.$&`);
 
@@ -74,7 +75,7 @@ const VIEWS = [
   // Which version was the current one at a moment hangs on versions that the scopes may not hold: when the next one came is told, and nothing else of it.
   `create view wall.record_history with (security_barrier) as
    select c.id, c.subject_id, c.subject_kind, v.category, v.kind, v.publicity, coalesce(v.region, o.region) as region, c.connector, c.stream,
-     v.source_version, v.version, v.deleted, c.withheld, v.late, v.occurred_on, v.valid_from, v.valid_to, v.fact, v.recorded_at,
+     v.source_version, v.version, v.deleted, c.withheld, v.late, v.mark, v.disputed, c.disputed as disputed_now, v.occurred_on, v.valid_from, v.valid_to, v.fact, v.recorded_at,
      (select min(n.recorded_at) from public.record_version n where n.record_id = v.record_id and n.version > v.version and not n.late) as superseded_at,
      c.recorded_at as first_recorded_at, ${SHOWN}
    from public.record_version v join public.record c on c.id = v.record_id join public.subject o on o.id = c.subject_id ${fieldsOf('v', 'v.category::text', versionHeld)}
