@@ -6,7 +6,8 @@ import { type CallerCase, callerCases, grantFor, openPair, type Told, toldOf } f
 import { MODEL } from './store.ts';
 
 const DEEP = process.env['HUB_DEEP'] === '1';
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
+/** The same documents every time, unless more are asked for: what is found there is found by going on, not by luck. */
+const SEED = Number(process.env['HUB_SEED'] ?? (DEEP ? Math.floor(Math.random() * 1e9) : 20_261_124));
 const COUNT = Number(process.env['HUB_DOCUMENTS'] ?? (DEEP ? 20_000 : 2000));
 const TIMEOUT = DEEP ? 7_200_000 : 600_000;
 
@@ -14,6 +15,12 @@ const TIMEOUT = DEEP ? 7_200_000 : 600_000;
 function countFor(one: CallerCase, cases: readonly CallerCase[]): number {
   return Math.ceil(COUNT / cases.filter(({ department }) => department === one.department).length);
 }
+
+/** The types of records that a caller may see rows of. */
+const typesOf = (one: CallerCase): string[] =>
+  grantFor(MODEL, one)
+    .scopes.flatMap((scope) => [...scope.categories])
+    .map((no) => MODEL.categories.get(no)?.type ?? '');
 
 /** Every `of`-th caller from the `part`-th on. Each part covers the whole graph by itself. */
 export function twoWorlds(part: number, of: number): void {
@@ -40,6 +47,8 @@ export function twoWorlds(part: number, of: number): void {
         try {
           expect(await pair.rows('A')).not.toBe(await pair.rows('B'));
           check(one, await pair.run(countFor(one, every)));
+          const unseen = () => typesOf(one).filter((type) => !all.types.has(type));
+          for (let rest = 0; unseen().length > 0 && rest < 100; rest += 1) check(one, await pair.run(10));
           if (one !== cases.at(-1)) return;
           // What comes up late is asked for by the last of them.
           pair.documents.avoidNothing();
@@ -60,8 +69,7 @@ export function twoWorlds(part: number, of: number): void {
 
     it('P10 find rows of every kind: documents that all are refused would find no leak', () => {
       expect(all.answered / all.asked).toBeGreaterThan(0.2);
-      const seen = new Set(cases.flatMap((one) => grantFor(MODEL, one).scopes.flatMap((scope) => scope.categories)));
-      const types = [...seen].map((no) => MODEL.categories.get(no)?.type ?? '');
+      const types = new Set(cases.flatMap(typesOf));
       expect([...types, 'Organisation', 'Person'].filter((type) => !all.types.has(type))).toEqual([]);
     });
   });
