@@ -21,8 +21,8 @@ import { changesIn, type Subscribed, subscribe, until } from './setup/events.ts'
 import { AUDIENCE, ISSUER, seedWorld, TODAY } from './setup/hub.ts';
 import { startServing } from './setup/serve-child.ts';
 import { MODEL } from './setup/store.ts';
+import { SEED } from './setup/seed.ts';
 
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
 const KILLS = process.env['HUB_DEEP'] === '1' ? 60 : 5;
 const DOCUMENT = `subscription { recordChanged { cursor changes { how id version record { ... on RegistrationRecord { registeredName } } } } }`;
 

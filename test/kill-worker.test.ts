@@ -12,9 +12,9 @@ import type { Pool } from '../src/store/sql.ts';
 import { openHub, type TestHub, until } from './setup/platforms.ts';
 import { MODEL } from './setup/store.ts';
 import { doneAfter, readyOf, runningAfter, startVictim } from './setup/worker-child.ts';
+import { SEED } from './setup/seed.ts';
 
 const KILLS = Number(process.env['HUB_KILLS'] ?? 3);
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
 const data = generate({ seed: 11, organisations: 40, persons: 120 });
 /** What the sandboxes stand for; files and entries by hand have nobody to bring them here. */
 const STREAMS = allStreams(MODEL).filter((s) => s.direction === 'push' || `${s.connector}/${s.id}` in data.expected);

@@ -9,8 +9,8 @@ import { DOCTOR, HENGYANG, HOSPITAL, PATIENT, PHARMACY, SECRETS } from './fixtur
 import { sampleEntry } from './fixtures/log-entries.ts';
 import type { Answer, Asking, LogRow, TestHub } from './setup/hub.ts';
 import { openHub } from './setup/hub.ts';
+import { SEED } from './setup/seed.ts';
 
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
 const QUERIES = process.env['HUB_DEEP'] === '1' ? 10_000 : 400;
 
 let hub: TestHub;

@@ -14,8 +14,8 @@ import type { Sql } from '../src/store/sql.ts';
 import type { LogDatabase } from './setup/log.ts';
 import { fill, logDatabase, logKey, sound } from './setup/log.ts';
 import { picker, snapshot, type Snapshot, TAMPERING } from './setup/tamper.ts';
+import { SEED } from './setup/seed.ts';
 
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
 const INSTANCES = 60;
 const OF_A_MUTANT = 8;
 /** Entries after the last checkpoint. */

@@ -4,8 +4,8 @@
  */
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { type AnsweredResult, answersUnderKills } from '../setup/answered.ts';
+import { SEED } from '../setup/seed.ts';
 
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
 const DEEP = process.env['HUB_DEEP'] === '1';
 const SET = DEEP ? { kills: 300, clients: 32, answers: 20_000 } : { kills: 20, clients: 16, answers: 500 };
 

@@ -21,8 +21,8 @@ import { HENGYANG, HOSPITAL, PHARMACY, record } from '../fixtures/credit-records
 import { openHub, type TestHub } from '../setup/platforms.ts';
 import { MODEL } from '../setup/store.ts';
 import { startVictim } from '../setup/worker-child.ts';
+import { SEED } from '../setup/seed.ts';
 
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
 const KILLS = process.env['HUB_DEEP'] === '1' ? 30 : 5;
 const STREAM = { connector: 'hunan-credit-batches', stream: 'own-decisions' };
 const SUBJECTS = [HOSPITAL, PHARMACY, HENGYANG];

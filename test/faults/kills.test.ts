@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { KillOptions, KillResult } from '../setup/kills.ts';
 import { syncUnderKills } from '../setup/kills.ts';
+import { SEED } from '../setup/seed.ts';
 
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
 const DEEP = process.env['HUB_DEEP'] === '1';
 const SET = DEEP
   ? { kills: 30, faults: 1000, organisations: 300, persons: 1000, records: 10_000 }

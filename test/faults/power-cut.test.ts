@@ -10,8 +10,8 @@ import { randomOf } from '../../src/sandbox/random.ts';
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { compare, whileAsked, withPool } from '../setup/answered.ts';
 import { noCutDisk, openCutDisk, type Snapshot } from '../setup/power-cut.ts';
+import { SEED } from '../setup/seed.ts';
 
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
 const CUTS = process.env['HUB_DEEP'] === '1' ? 30 : 4;
 const RECOVERY_MS = 30_000;
 const why = noCutDisk();

@@ -4,8 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MODES, type PushKillResult, pushUnderKills } from '../setup/push-kills.ts';
+import { SEED } from '../setup/seed.ts';
 
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
 const DEEP = process.env['HUB_DEEP'] === '1';
 const SET = DEEP ? { kills: 30, faults: 1000, organisations: 300 } : { kills: 4, faults: 100, organisations: 40 };
 

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it, test } from '@jest/globals';
 import { MODES } from '../setup/push-kills.ts';
 import { loseRedis, type LossResult } from '../setup/redis-loss.ts';
 import { redisProgram } from '../setup/redis-server.ts';
+import { SEED } from '../setup/seed.ts';
 
-const SEED = Number(process.env['HUB_SEED'] ?? Math.floor(Math.random() * 1e9));
 /** The promise: so long after a loss all is caught up. */
 const PROMISED_MS = 30_000;
 

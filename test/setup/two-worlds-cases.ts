@@ -4,10 +4,9 @@ import { buildGraph } from '../../src/resolvers/schema.ts';
 import { coordinatesIn } from './graph-documents.ts';
 import { type CallerCase, callerCases, grantFor, openPair, type Told, toldOf } from './pairs.ts';
 import { MODEL } from './store.ts';
+import { SEED } from './seed.ts';
 
 const DEEP = process.env['HUB_DEEP'] === '1';
-/** The same documents every time, unless more are asked for: what is found there is found by going on, not by luck. */
-const SEED = Number(process.env['HUB_SEED'] ?? (DEEP ? Math.floor(Math.random() * 1e9) : 20_261_124));
 const COUNT = Number(process.env['HUB_DOCUMENTS'] ?? (DEEP ? 20_000 : 2000));
 const TIMEOUT = DEEP ? 7_200_000 : 600_000;
 
